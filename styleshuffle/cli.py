@@ -1,0 +1,538 @@
+"""``styleshuffle``: parsing, messages, exit codes and progress bars.
+
+Importing this module takes a few hundredths of a second: pictures, numpy and above all torch are imported by the
+functions that need them, and torch only after everything that can be refused without it has been checked.
+
+Exit codes: 0 all done; 1 a picture could not be read, made or written; 2 the command line cannot be meant so; 130 and
+143 stopped by Ctrl-C or SIGTERM. Nothing but pictures goes to stdout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import typing
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import Field, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__
+from .errors import PictureError, SettingsError, StyleShuffleError, WeightsError
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .images import Picture
+    from .stylizer import Stylizer
+
+_EVERYDAY = ("size", "strength", "seed", "style_scale")
+_METHOD = tuple(setting.name for setting in fields(Settings) if setting.name not in _EVERYDAY)
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|ALLOC_FAILED", re.IGNORECASE)
+_DISK_FULL = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+# ------------------------------------------------------------------------------------- options made from the settings
+
+
+class _Numbers(click.ParamType):  # type: ignore[type-arg]
+    """Comma-separated numbers, each in a range."""
+
+    name = "numbers"
+
+    def __init__(self, number: Any) -> None:
+        self.number = number
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(self.number.convert(part, param, ctx) for part in parts)
+
+
+def _option(setting: Field[Any], kind: Any) -> Callable[[Any], Any]:
+    """The option of one setting: its name with hyphens, its type, default, range and help."""
+    flag, help = "--" + setting.name.replace("_", "-"), setting.metadata["help"]
+    low, high = setting.metadata.get("low"), setting.metadata.get("high")
+    default: Any = setting.default
+    inner = [one for one in typing.get_args(kind) if one is not type(None)]
+    value: Any
+    if typing.get_origin(kind) is tuple:
+        default = ",".join(map(str, default))
+        value, metavar, help = _Numbers(_number(inner[0], low, high)), "N,N,...", f"{help} Each from {low} to {high}."
+    elif typing.get_origin(kind) is typing.Literal:
+        value, metavar = click.Choice(inner), None
+    else:
+        kind = inner[0] if inner else kind  # X | None is X
+        value = _number(kind, low, high) if kind in (int, float) else click.STRING
+        metavar = {int: "N", float: "X"}.get(kind)
+    if kind is bool:
+        return click.option(f"{flag}/--no-{flag[2:]}", default=default, help=help)
+    return click.option(flag, type=value, metavar=metavar, default=default, help=help)
+
+
+def _number(kind: Any, low: Any, high: Any) -> Any:
+    return click.IntRange(low, high) if kind is int else click.FloatRange(low, high)
+
+
+def _options(names: tuple[str, ...]) -> Callable[[Any], Any]:
+    """Decorator: the options of these settings, in this order."""
+    kinds = typing.get_type_hints(Settings)
+    by_name = {setting.name: setting for setting in fields(Settings)}
+
+    def decorate(command: Any) -> Any:
+        for name in reversed(names):
+            command = _option(by_name[name], kinds[name])(command)
+        return command
+
+    return decorate
+
+
+def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not _DEVICE.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not one of auto, cpu, cuda, cuda:0, cuda:1, ..., mps.")
+    return value
+
+
+# --------------------------------------------------------------------------------------------------------- messages
+
+
+class _Console:
+    """Everything that a user reads: on stderr, one line a message, and never through the middle of a bar."""
+
+    def __init__(self, quiet: bool, verbose: bool) -> None:
+        self.quiet, self.verbose = quiet, verbose
+        self._print: Callable[[str], None] = lambda line: click.echo(line, err=True)
+
+    def error(self, error: BaseException, name: str = "") -> None:
+        """What went wrong with the picture `name`; ours are errors that say so themselves."""
+        self._line(f"styleshuffle: error: {_explained(error, name)}")
+        if self.verbose and not isinstance(error, StyleShuffleError):
+            self._print("".join(traceback.format_exception(error)).rstrip())
+
+    def warn(self, text: str) -> None:
+        if not self.quiet:
+            self._line(f"styleshuffle: warning: {text}")
+
+    def note(self, text: str) -> None:
+        if not self.quiet:
+            self._line(text)
+
+    def detail(self, text: str) -> None:
+        if self.verbose:
+            self._line(text)
+
+    def _line(self, text: str) -> None:
+        """Print what may hold names of files, in which a line break or an escape sequence is possible."""
+        self._print("".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text))
+
+    @contextlib.contextmanager
+    def bar(self, total: float) -> Iterator[_Bar]:
+        """A bar on a terminal, else one that shows nothing."""
+        from tqdm import tqdm  # type: ignore[import-untyped]
+
+        shown = self._print
+        with tqdm(
+            desc="loading",
+            total=max(total, 1),
+            file=sys.stderr,
+            disable=True if self.quiet or sys.stderr is None else None,  # None: wherever stderr is no terminal
+            leave=False,
+            smoothing=0,  # the time that remains comes from the whole run; single steps differ too much
+            miniters=0,
+            dynamic_ncols=True,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} to go",
+        ) as bar:
+            try:
+                self._print = shown if bar.disable else lambda line: bar.write(line, file=sys.stderr)
+                yield _Bar(bar)
+            finally:
+                self._print = shown
+
+
+class _Bar:
+    """Progress over the work of all pictures, in any unit; the clock starts with the first of them."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._began: float | None = None
+        self._before, self._work = 0.0, 1.0
+
+    def start(self, name: str, before: float = 0, work: float = 1) -> None:
+        """Begin a picture that is `work` of the total, after `before`."""
+        self._bar.set_description_str(name, refresh=False)
+        if self._began is None:
+            self._bar.reset()  # loading the networks says nothing about how long a picture takes
+        self._began, self._before, self._work = time.monotonic(), before, work
+        self.move_to(0)
+
+    def move_to(self, fraction: float) -> None:
+        self._bar.update(self._before + fraction * self._work - self._bar.n)
+
+    def seconds(self) -> float:
+        """Since this picture began."""
+        return time.monotonic() - (self._began or 0)
+
+
+def _explained(error: BaseException, name: str) -> str:
+    """One line on what went wrong."""
+    if isinstance(error, StyleShuffleError):
+        return str(error)
+    prefix = f"{name}: " if name else ""
+    if _is_memory(error):
+        return f"{prefix}out of memory; give a smaller --size"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or name or 'system'}: {error.strerror}; run with -v for the traceback"
+    said = " ".join(str(error).split())
+    return f"{prefix}{type(error).__name__}: {said}; run with -v for the traceback"
+
+
+def _is_memory(error: BaseException) -> bool:
+    """Whether memory ran out; torch says so by a RuntimeError whose text depends on the device."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
+
+
+def _errno(error: BaseException | None) -> int | None:
+    """The system's number for what went wrong at the root of an error, if it was the system."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error.errno
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _in_options(text: str) -> str:
+    """The message of a `SettingsError`, with the option's name for the setting's."""
+    name, colon, rest = text.partition(":")
+    return f"--{name.replace('_', '-')}{colon}{rest}" if name.isidentifier() else text
+
+
+# ------------------------------------------------------------------------------------------ the command and its errors
+
+
+class _Command(click.Command):
+    """Groups the help, and ends every run with an exit code and, if it failed, one line; never with a traceback."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        everyday: list[tuple[str, str]] = []
+        method: list[tuple[str, str]] = []
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                (method if param.name in _METHOD else everyday).append(record)
+        for title, records in ("Options", everyday), ("Method (the defaults suit most pictures)", method):
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        console = ctx.obj = _Console(ctx.params["quiet"], ctx.params["verbose"])
+        try:
+            with _stoppable(), warnings.catch_warnings():
+                if not console.verbose:
+                    warnings.simplefilter("ignore")  # those of libraries, which are for developers
+                return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            ctx.exit(128 + signal.SIGINT)
+        except SettingsError as error:
+            raise click.UsageError(_in_options(str(error)), ctx) from None
+        except Exception as error:
+            if _errno(error) == errno.EPIPE:
+                _forget_stdout()
+            else:
+                console.error(error, ctx.params["content"])
+            ctx.exit(1)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the run as Ctrl-C does: with half-written files cleaned up."""
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup ignores: so be it
+    for number in ours:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _forget_stdout() -> None:
+    """Nobody reads stdout any more: keep Python from complaining about that when it flushes at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("content", type=click.Path(allow_dash=True))
+@click.argument("style", type=click.Path())
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(allow_dash=True),
+    help="File to write (.jpg, .png, .webp, .tif), or a folder, which is made if CONTENT is a folder or if the name "
+    "ends in /; - writes a PNG to standard output.",
+)
+@_options(_EVERYDAY)
+@click.option("--device", default="auto", metavar="auto|cpu|cuda[:N]|mps", callback=_device, help="Where to compute.")
+@click.option("--overwrite", is_flag=True, help="Replace results that exist.")
+@click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Show each file, and the traceback of an unexpected error.")
+@click.version_option(__version__, prog_name="styleshuffle", message="%(prog)s %(version)s")
+@_options(_METHOD)
+@click.pass_obj
+def main(
+    console: _Console,
+    /,
+    content: str,
+    style: str,
+    output: str,
+    device: str,
+    overwrite: bool,
+    quiet: bool,
+    verbose: bool,
+    **values: Any,
+) -> None:
+    """Give the picture CONTENT the style of the picture STYLE.
+
+    CONTENT is a picture (JPEG, PNG, WebP, TIFF, BMP or GIF), a folder of them, or - for standard input. A folder is
+    stylized with all its subfolders. Results that are there already are skipped, so the same command goes on where it
+    was stopped.
+
+    \b
+    Examples:
+      styleshuffle photo.jpg painting.jpg -o out.jpg
+      styleshuffle photo.jpg painting.jpg -o out.png --size 768 --strength 0.8
+      styleshuffle photos/ painting.jpg -o stylized/
+      styleshuffle - painting.jpg -o - < photo.jpg > out.png
+    """
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose contradict each other; use one of them")
+    run = _Run(console, content, style, output, Settings(**values), device, overwrite)
+    if os.path.isdir(content):
+        _stylize_folder(run)
+    else:
+        _stylize_one(run)
+
+
+# --------------------------------------------------------------------------------------------------------- the work
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What was asked for."""
+
+    console: _Console
+    content: str
+    style: str
+    output: str
+    settings: Settings
+    device: str
+    overwrite: bool
+
+    def stylizer(self, style: Picture) -> Stylizer:
+        """The stylizer with its style. Here torch comes in, which takes seconds."""
+        from .stylizer import Stylizer
+
+        return Stylizer(self.settings, device=self.device).set_style(style)
+
+    def check_target(self, target: Path, picture: Picture) -> None:
+        """Refuse a target that cannot be written, before the picture is made."""
+        from . import images
+
+        size = images.fit_size(picture.size, self.settings.size)
+        images.check_target(target, overwrite=self.overwrite, size=size)
+
+    def make(self, stylizer: Stylizer, picture: Picture, name: str, target: Path | None, bar: _Bar) -> str:
+        """Stylize a picture and write it; what was made, in words. No target is stdout."""
+        from . import images
+
+        try:
+            result = stylizer.stylize(picture, lambda progress: bar.move_to(progress.fraction))
+        except PictureError as error:
+            raise PictureError(f"{name}: {error}") from error
+        except (MemoryError, RuntimeError) as error:
+            if not _is_memory(error):
+                raise
+            side = max(images.fit_size(picture.size, self.settings.size))
+            raise PictureError(f"{name}: out of memory at {side} pixels; give a smaller --size") from error
+        if target is None:
+            lost = images.write(result, sys.stdout.buffer, format="png")
+        else:
+            lost = images.write(result, target, overwrite=self.overwrite)
+        for warning in lost:
+            self.console.warn(warning)
+        return f"{target}: {result.width} x {result.height}, {bar.seconds():.1f} s"
+
+
+def _stylize_one(run: _Run) -> None:
+    from . import images
+
+    target = _target(run)
+    picture = images.read(_stdin() if run.content == "-" else run.content)
+    style = images.read(run.style)
+    if target is not None:
+        if _ends_as_folder(run.output):
+            _make_folder(target.parent)
+        run.check_target(target, picture)
+        _check_writable(target.parent)
+    with run.console.bar(1) as bar:
+        stylizer = run.stylizer(style)
+        bar.start(Path(run.content).name)
+        made = run.make(stylizer, picture, run.content, target, bar)
+    if target is not None:
+        run.console.note(made)
+
+
+def _stylize_folder(run: _Run) -> None:
+    from . import folders, images
+
+    console = run.console
+    output = _output_folder(run)
+    style = images.read(run.style)
+    plan = folders.plan_folder(Path(run.content), output, Path(run.style), run.overwrite)
+    if not (plan.jobs or plan.finished or plan.clashes or plan.unlisted):
+        found = "no picture but the style" if plan.style_left_out else "no picture"
+        raise PictureError(f"{run.content}: {found} in this folder; name one with {_list(images.READABLE)} files")
+    _make_folder(output)
+    _check_writable(output)
+    if plan.style_left_out:
+        console.detail(f"{run.style}: left out, because it is the style")
+    for job in plan.finished:
+        console.detail(f"{job.source}: {job.target} is there already")
+    for place, reason in plan.unlisted:
+        console.error(PictureError(f"{place}: the folder cannot be listed ({reason}); change its permissions"))
+    for job in plan.clashes:
+        console.error(PictureError(f"{job.source}: {job.target} is itself an input; write to another folder"))
+    done, there, failed, left = 0, len(plan.finished), len(plan.unlisted) + len(plan.clashes), 0
+    if plan.jobs:
+        work = [_work(job.source, run.settings) for job in plan.jobs]
+        with console.bar(sum(work)) as bar:
+            stylizer = run.stylizer(style)
+            for index, job in enumerate(plan.jobs):
+                bar.start(f"{index + 1}/{len(plan.jobs)} {job.source.name}", sum(work[:index]), work[index])
+                try:
+                    if job.target.exists() and not run.overwrite:
+                        there += 1  # made meanwhile, by another run on the same folders
+                        continue
+                    picture = images.read(job.source)
+                    job.target.parent.mkdir(parents=True, exist_ok=True)
+                    run.check_target(job.target, picture)
+                    console.detail(run.make(stylizer, picture, str(job.source), job.target, bar))
+                    done += 1
+                except (WeightsError, SettingsError):
+                    raise  # every picture would meet them
+                except Exception as error:
+                    console.error(error, str(job.source))
+                    failed += 1
+                    if _errno(error) in _DISK_FULL:
+                        left = len(plan.jobs) - index - 1
+                        break
+    console.note(f"{done} stylized, {there} already there, {failed} failed" + (f", {left} not begun" if left else ""))
+    if failed:
+        click.get_current_context().exit(1)
+
+
+def _work(source: Path, settings: Settings) -> float:
+    """How much work a picture is, in pixels of its result by its header; none if damaged, for then it fails fast."""
+    from PIL import Image
+
+    from .images import fit_size
+
+    try:
+        with Image.open(source) as image:
+            width, height = fit_size(image.size, settings.size)
+    except Exception:  # a damaged file can make Pillow raise nearly anything; `images.read` will say what it is
+        return 0.0
+    return float(width * height)
+
+
+# ------------------------------------------------------------------------------------------- where pictures come and go
+
+
+def _target(run: _Run) -> Path | None:
+    """The file that one picture goes to, refused if it is known by now that it cannot be; None is stdout."""
+    from .folders import default_name, identity
+    from .images import WRITABLE
+
+    if run.output == "-":
+        if sys.stdout is None or sys.stdout.isatty():
+            raise click.UsageError("-o - writes a PNG, which is nothing for a terminal; add > out.png, or name a file")
+        return None
+    target = Path(run.output)
+    if os.path.isdir(run.output) or _ends_as_folder(run.output):
+        if run.content == "-":
+            raise click.UsageError(f"-o {run.output}: a picture from standard input has no name; name the file too")
+        target = target / default_name(Path(Path(run.content).name))
+    elif target.suffix.lower() not in WRITABLE:
+        raise click.UsageError(f"-o {run.output}: end it in one of {_list(WRITABLE)}, or in / for a folder")
+    found = identity(target)
+    for path, what in (run.content, "content"), (run.style, "style"):
+        if found is not None and found == identity(Path(path)):
+            raise PictureError(f"{target}: this is the {what} picture itself; write to another file")
+    if found is not None and not run.overwrite:
+        raise PictureError(f"{target}: exists already; add --overwrite, or write to another file")
+    return target
+
+
+def _output_folder(run: _Run) -> Path:
+    """The folder that the results of a folder go to."""
+    from .folders import identity
+    from .images import WRITABLE
+
+    folder = Path(run.output)
+    new = not os.path.exists(run.output)
+    looks_like_file = new and folder.suffix.lower() in WRITABLE and not _ends_as_folder(run.output)
+    if run.output in ("", "-") or looks_like_file or not (new or folder.is_dir()):
+        raise click.UsageError(f"-o {run.output}: CONTENT is a folder, so name a folder, which may be a new one")
+    if identity(folder) == identity(Path(run.content)):
+        raise click.UsageError(f"-o {run.output}: is CONTENT itself; name another folder, which may be a new one in it")
+    return folder
+
+
+def _ends_as_folder(path: str) -> bool:
+    return path.endswith(("/", os.sep))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PictureError(f"{folder}: the folder cannot be made ({error.strerror}); write elsewhere") from error
+
+
+def _check_writable(folder: Path) -> None:
+    """Try it: permissions alone do not tell of network disks, quotas and other systems' rules."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = f"nothing can be written to this folder ({error.strerror})"
+        raise PictureError(f"{folder}: {reason}; change its permissions, or write elsewhere") from error
+
+
+def _stdin() -> Any:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise click.UsageError("CONTENT is -, but standard input is a terminal; add < photo.jpg, or name a file")
+    return sys.stdin.buffer
+
+
+def _list(suffixes: typing.Iterable[str]) -> str:
+    return ", ".join(sorted(suffixes))

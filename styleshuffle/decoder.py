@@ -1,0 +1,76 @@
+"""From the features of one VGG level to those of the next finer level, and at last to a picture.
+
+A chain that mirrors VGG, one segment a level, each trained with the encoder frozen (`styleshuffle.training.decoder`);
+the shape is that of the decoders which Gu, Chen, Liao and Yuan released with "Arbitrary style transfer with deep feature
+reshuffle" (CVPR 2018). Upsampling repeats the nearest value: transposed convolutions leave a grid.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from .vgg import VGG, load_into
+from .weights import load_bundled, load_tensors
+
+UP = 0  # in a list of widths: double height and width here
+
+# Widths of the convolutions of each segment of the compact encoder's decoder, from the level's features on.
+COMPACT_SEGMENTS = {
+    4: (128, UP, 128, 128, 128),
+    3: (64, UP, 64, 64),
+    2: (64, 32, UP, 16),
+    1: (16, 3),
+}
+
+
+class Decoder(nn.Module):
+    """The chain of segments; segment ``l`` goes from relu{l}_1 to relu{l-1}_1, segment 1 to the picture."""
+
+    def __init__(self, channels: dict[int, int], segments: dict[int, tuple[int, ...]] = COMPACT_SEGMENTS) -> None:
+        super().__init__()
+        self.segments = nn.ModuleDict(
+            {str(level): _segment(channels[level], widths, last=level == 1) for level, widths in segments.items()}
+        )
+
+    def forward(self, features: Tensor, level: int) -> Tensor:
+        """One segment.
+
+        Args:
+            features: relu{level}_1, (N, C, H, W).
+            level: where the features come from, 1 or more.
+
+        Returns:
+            features of the next finer level, (N, C', 2H, 2W), at least 0; for level 1 the picture (N, 3, H, W), RGB, in
+            [0, 1] but for over- and undershoots.
+        """
+        return self.segments[str(level)](features)
+
+
+def _segment(channels: int, widths: tuple[int, ...], last: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in widths:
+        if width == UP:
+            layers.append(nn.Upsample(scale_factor=2, mode="nearest"))
+        else:
+            layers += [nn.Conv2d(channels, width, 3, padding=1, padding_mode="reflect"), nn.ReLU()]
+            channels = width
+    return nn.Sequential(*(layers[:-1] if last else layers))
+
+
+def compact_decoder(encoder: VGG) -> Decoder:
+    """The decoder chain of the compact encoder, untrained."""
+    return Decoder(encoder.channels)
+
+
+def load_compact_decoder(encoder: VGG, path: str | Path | None = None) -> Decoder:
+    """The decoder chain of the compact encoder: the bundled one, or one from a file.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of another network.
+    """
+    net = compact_decoder(encoder)
+    name = "decoder.safetensors"
+    load_into(net, load_bundled(name) if path is None else load_tensors(path), path or name)
+    return net.eval().requires_grad_(False)

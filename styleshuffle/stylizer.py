@@ -1,0 +1,127 @@
+"""The Python interface: set a style once, apply it to many contents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .decoder import Decoder, load_compact_decoder
+from .errors import SettingsError
+from .images import Picture, fit_size, read, to_pil
+from .progressive import Progress, prepare_style, shuffle
+from .reshuffle import StyleLevel
+from .settings import Settings, settings_from
+from .vgg import VGG, load_compact
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+    Source = str | Path | BinaryIO | Image | Tensor | np.ndarray | Picture
+
+
+class Stylizer:
+    """Stylizes pictures; pays for the networks and for a style once.
+
+    Args:
+        settings: how to stylize; single settings can be given by name instead or on top.
+        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+
+    Raises:
+        SettingsError: unknown setting, value out of range, or a device that this machine does not have.
+        WeightsError: the bundled networks are missing or damaged.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, device: str = "auto", **overrides: Any) -> None:
+        self.settings = replace(settings, **overrides) if settings else settings_from(**overrides)
+        self.device = choose_device(device)
+        self.encoder: VGG = load_compact().to(self.device, memory_format=torch.channels_last)
+        self.decoder: Decoder = load_compact_decoder(self.encoder).to(self.device, memory_format=torch.channels_last)
+        self._style: Picture | None = None
+        self._prepared: tuple[tuple[int, int], dict[int, StyleLevel]] | None = None
+
+    def set_style(self, style: Source) -> Stylizer:
+        """Choose the style picture; returns itself.
+
+        Raises:
+            PictureError: the picture cannot be read.
+        """
+        self._style = style if isinstance(style, Picture) else read(style)
+        self._prepared = None
+        return self
+
+    def stylize(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Image:
+        """A content picture in the chosen style, at the content's size unless `Settings.size` says otherwise.
+
+        Args:
+            content: path, stream, Pillow image, array, tensor or `Picture`.
+            progress: called after each step with what is done; an exception from it stops the work.
+
+        Returns:
+            RGB, or RGBA where the content has transparency.
+
+        Raises:
+            PictureError: the content cannot be read.
+            SettingsError: no style has been set.
+        """
+        if self._style is None:
+            raise SettingsError("style: none has been set; call set_style first")
+        picture = content if isinstance(content, Picture) else read(content)
+        size = fit_size(picture.size, self.settings.size)
+        style_size = fit_size(self._style.size, max(32, round(max(size) * self.settings.style_scale)))
+        if self._prepared is None or self._prepared[0] != style_size:
+            self._prepared = style_size, self.prepare(self._style.tensor(style_size))
+        result = self.apply(picture.tensor(size), self._prepared[1], progress)
+        return to_pil(result, picture.alpha)
+
+    @torch.inference_mode()
+    def prepare(self, style: Tensor) -> dict[int, StyleLevel]:
+        """A style picture (1, 3, H, W), RGB in [0, 1], as `apply` wants it."""
+        features = self.encoder(_to_multiple(style.to(self.device)), self.settings.levels)
+        return prepare_style({level: found[0].contiguous() for level, found in features.items()}, self.settings)
+
+    @torch.inference_mode()
+    def apply(
+        self, content: Tensor, style: dict[int, StyleLevel], progress: Callable[[Progress], None] | None = None
+    ) -> Tensor:
+        """A content picture (1, 3, H, W), RGB in [0, 1], in a prepared style; the result likewise, on the CPU."""
+        features = self.encoder(_to_multiple(content.to(self.device)), self.settings.levels)
+        shuffled = shuffle({level: found[0].contiguous() for level, found in features.items()}, style, self.decoder, self.settings)
+        for step in shuffled:
+            if progress is not None:
+                progress(step)
+        return step.features[None, :, : content.shape[2], : content.shape[3]].cpu()
+
+
+def stylize(content: Source, style: Source, *, device: str = "auto", **settings: Any) -> Image:
+    """One content picture in one style, as a Pillow image; see `Stylizer` and `Settings`."""
+    return Stylizer(device=device, **settings).set_style(style).stylize(content)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; "auto" takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        SettingsError: no such device here; the message names those there are.
+    """
+    found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    if name == "auto":
+        return torch.device(next((device for device in found if device != "cpu"), "cpu"))
+    if name not in found and not (name == "cuda" and "cuda:0" in found):
+        raise SettingsError(f"device: {name!r} is not available; use auto or one of: {', '.join(found)}")
+    return torch.device(name)
+
+
+def _to_multiple(picture: Tensor, of: int = 8) -> Tensor:
+    """Repeat the right and lower edge until both sides are multiples, as three poolings need."""
+    height, width = picture.shape[2:]
+    extended = F.pad(picture, (0, -width % of, 0, -height % of), mode="replicate")
+    return extended.contiguous(memory_format=torch.channels_last)
