@@ -474,7 +474,7 @@ def _target(run: _Run) -> Path | None:
 
     if run.output == "-":
         if sys.stdout is None or sys.stdout.isatty():
-            raise click.UsageError("-o - writes a PNG, which is nothing for a terminal; add > out.png, or name a file")
+            raise click.UsageError("-o -: standard output is a terminal or closed; add > out.png, or name a file")
         return None
     target = Path(run.output)
     if os.path.isdir(run.output) or _ends_as_folder(run.output):
@@ -530,7 +530,7 @@ def _check_writable(folder: Path) -> None:
 
 def _stdin() -> Any:
     if sys.stdin is None or sys.stdin.isatty():
-        raise click.UsageError("CONTENT is -, but standard input is a terminal; add < photo.jpg, or name a file")
+        raise click.UsageError("CONTENT -: standard input is a terminal or closed; add < photo.jpg, or name a file")
     return sys.stdin.buffer
 
 

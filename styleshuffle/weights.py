@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from .errors import WeightsError
@@ -74,7 +74,7 @@ def save_tensors(tensors: dict[str, Tensor], path: str | Path, metadata: dict[st
     path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file({key: value.contiguous() for key, value in tensors.items()}, beside, metadata)
+        beside.write_bytes(save({key: value.contiguous() for key, value in tensors.items()}, metadata))
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

@@ -89,6 +89,13 @@ def picture(path: str | Path, colour: Any = "red", size: tuple[int, int] = (16, 
     return path
 
 
+def truncated(path: str | Path) -> None:
+    """The first half of a PNG file."""
+    whole = io.BytesIO()
+    Image.effect_noise((32, 32), 50).save(whole, "PNG")
+    Path(path).write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+
+
 def run(*args: str, input: bytes | None = None) -> Result:
     return CliRunner().invoke(cli.main, list(args), input=input)
 
@@ -126,7 +133,7 @@ LIBRARIES = HEAVY | {"numpy", "PIL", "tqdm", "scipy"}
     ],
 )
 def test_help_and_refusals_do_not_wait_for_torch(here: Path, args: list[str], code: int, unwanted: set[str]) -> None:
-    Path("damaged.png").write_bytes(Path("content.png").read_bytes()[:60])
+    truncated("damaged.png")
     picture("folder/a.png"), picture("results/a.png")
     script = (
         "import sys\nfrom styleshuffle.cli import main\n"
@@ -144,7 +151,8 @@ def environment() -> dict[str, str]:
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_module_entry_shows_help(flag: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "styleshuffle", flag], capture_output=True, text=True, env=environment())
+    command = [sys.executable, "-m", "styleshuffle", flag]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: styleshuffle [OPTIONS] CONTENT STYLE")
     assert done.stderr == ""
@@ -235,9 +243,7 @@ def test_quiet_says_nothing(here: Path, fake: type[FakeStylizer]) -> None:
         ("no_suffix", "results/", "results/no_suffix.png"),
     ],
 )
-def test_where_one_picture_goes(
-    here: Path, fake: type[FakeStylizer], content: str, output: str, expected: str
-) -> None:
+def test_where_one_picture_goes(here: Path, fake: type[FakeStylizer], content: str, output: str, expected: str) -> None:
     Path("results").mkdir()
     for name in ("scan.BMP", "photo.JPG"):
         picture(name)
@@ -339,9 +345,8 @@ def test_refusals(
 ) -> None:
     if output == "there.png" and content == "content.png" and extra:
         pytest.skip("what --overwrite allows")
-    whole = Path("content.png").read_bytes()
     Path("empty.png").touch()
-    Path("truncated.png").write_bytes(whole[:-20])
+    truncated("truncated.png")
     Path("text.png").write_text("no picture")
     bomb("bomb.png")
     os.link("content.png", "link.png")
@@ -445,7 +450,8 @@ def test_folder_in_order(here: Path, fake: type[FakeStylizer]) -> None:
     for name in ("c.png", "a.png", "b/z.png", "b.png"):
         picture(Path("photos") / name)
     lines = run("photos", "style.png", "-o", "out", "-v").stderr.splitlines()
-    assert [line.split(":")[0] for line in lines[:-1]] == [str(Path("out") / n) for n in ("a.png", "b.png", "c.png", "b/z.png")]
+    order = [Path("out") / name for name in ("a.png", "b.png", "c.png", "b/z.png")]
+    assert [line.split(":")[0] for line in lines[:-1]] == [str(path) for path in order]
 
 
 def test_folder_never_reads_its_own_results(here: Path, fake: type[FakeStylizer]) -> None:
@@ -677,7 +683,11 @@ def test_a_full_stdout_is_an_error(here: Path) -> None:
 
 def on_a_terminal(*args: str, **options: Any) -> tuple[int, str]:
     """Exit code and stderr of a run whose stderr (and stdin and stdout, unless given) is a terminal."""
+    import fcntl
+    import termios
+
     leader, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = spawn(*args, **{"stdin": terminal, "stdout": terminal, "stderr": terminal, **options})
     os.close(terminal)
     shown = b""
@@ -713,7 +723,12 @@ def test_the_bar_advances_with_the_work(monkeypatch: pytest.MonkeyPatch) -> None
     """Remaining time is honest if the bar's position is the share of the work, whatever the pictures' sizes."""
     with cli._Console(quiet=True, verbose=False).bar(100) as bar:
         positions = []
-        monkeypatch.setattr(bar._bar, "update", lambda step: (setattr(bar._bar, "n", bar._bar.n + step), positions.append(bar._bar.n)))
+
+        def update(step: float) -> None:
+            bar._bar.n += step
+            positions.append(bar._bar.n)
+
+        monkeypatch.setattr(bar._bar, "update", update)
         for before, work in ((0, 20), (20, 80)):
             bar.start("x", before, work)
             bar.move_to(0.5)
