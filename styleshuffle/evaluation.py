@@ -43,18 +43,22 @@ class Measures:
 def measure(encoder: VGG, output: Tensor, content: Tensor, style: Tensor) -> Measures:
     """Measure an output against its content and style, pictures (1, 3, H, W) in [0, 1]."""
     levels = sorted(encoder.channels)
-    o, c, s = (encoder(picture, levels) for picture in (output, content, style))
-    coherence, completeness = [], []
-    for level in (3, 4):
-        output_patches, style_patches = _patches(o[level], s[level])
-        coherence.append(_distance_to_nearest(output_patches, style_patches))
-        completeness.append(_distance_to_nearest(style_patches, output_patches))
+    return measure_features(
+        encoder(output, levels), encoder(content, [4]), encoder(style, levels), _sliced_wasserstein(output, style)
+    )
+
+
+def measure_features(
+    output: dict[int, Tensor], content: dict[int, Tensor], style: dict[int, Tensor], swd: float
+) -> Measures:
+    """As `measure`, for whoever keeps the features (1, C, H, W) of a content or a style that is measured often."""
+    distances = [_distances_to_nearest(*_patches(output[level], style[level])) for level in (3, 4)]
     return Measures(
-        cfsd=_self_similarity_divergence(o[4], c[4]),
-        gram=sum(_gram_distance(o[level], s[level]) for level in levels) / len(levels),
-        coherence=sum(coherence) / 2,
-        completeness=sum(completeness) / 2,
-        swd=_sliced_wasserstein(output, style),
+        cfsd=_self_similarity_divergence(output[4], content[4]),
+        gram=sum(_gram_distance(output[level], style[level]) for level in style) / len(style),
+        coherence=sum(there for there, _ in distances) / 2,
+        completeness=sum(back for _, back in distances) / 2,
+        swd=swd,
     )
 
 
@@ -78,15 +82,22 @@ def _patches(output: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
     return tuple(F.normalize(F.unfold(x - mean, 3, stride=2)[0].T, dim=1) for x in (output, style))
 
 
-def _distance_to_nearest(patches: Tensor, others: Tensor) -> float:
-    nearest = torch.cat([(some @ others.T).amax(1) for some in patches.split(1024)])
-    return float(1 - nearest.mean())
+def _distances_to_nearest(patches: Tensor, others: Tensor) -> tuple[float, float]:
+    """1 - cosine to the nearest of the others, mean over the patches; and the same the other way round."""
+    there, back = [], torch.full((len(others),), -1.0, device=others.device)
+    for some in patches.split(1024):
+        similarity = some @ others.T
+        there.append(similarity.amax(1))
+        back = torch.maximum(back, similarity.amax(0))
+    return float(1 - torch.cat(there).mean()), float(1 - back.mean())
 
 
 def _sliced_wasserstein(output: Tensor, style: Tensor) -> float:
     directions = F.normalize(torch.randn(64, 3, generator=torch.Generator().manual_seed(0)), dim=1).to(output)
     sorted_projections = [
-        F.interpolate((directions @ x[0].flatten(1)).sort(1).values[None], _QUANTILES, mode="linear", align_corners=True)[0]
+        F.interpolate((directions @ x[0].flatten(1)).sort(1).values[None], _QUANTILES, mode="linear", align_corners=True)[
+            0
+        ]
         for x in (output, style)
     ]
     return float((sorted_projections[0] - sorted_projections[1]).abs().mean())

@@ -71,8 +71,8 @@ def match_all(content: Tensor, style: Tensor, grids: tuple[Grid, Grid], usage_pe
 
 def upsample(field: Field, content: Grid, style: Grid) -> Field:
     """The same field on finer grids: each position takes its parent's match, shifted as it lies in the parent."""
-    rows, row_parents, row_shifts = _parents(content[0], field.content[0], field.match.device)
-    columns, column_parents, column_shifts = _parents(content[1], field.content[1], field.match.device)
+    row_parents, row_shifts = _parents(content[0], field.content[0], field.match.device)
+    column_parents, column_shifts = _parents(content[1], field.content[1], field.match.device)
     matches = field.match[row_parents[:, None], column_parents[None, :]]
     y = matches // field.style[1] * style[0] // field.style[0] + row_shifts[:, None]
     x = matches % field.style[1] * style[1] // field.style[1] + column_shifts[None, :]
@@ -81,12 +81,12 @@ def upsample(field: Field, content: Grid, style: Grid) -> Field:
     return Field(match, prices)
 
 
-def _parents(fine: int, coarse: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Per fine position: itself, its coarse parent, and its offset from the parent's first child."""
+def _parents(fine: int, coarse: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Per fine position: its coarse parent, and its offset from the parent's first child."""
     positions = torch.arange(fine, device=device)
     parents = positions * coarse // fine
     first = -(-parents * fine // coarse)
-    return positions, parents, positions - first
+    return parents, positions - first
 
 
 def refine(field: Field, content: Tensor, style: Tensor, rounds: int = 2) -> Field:

@@ -40,67 +40,54 @@ class Progress:
     field: Field | None = None
 
 
-@dataclass(frozen=True)
-class Knobs:
-    """What the one knob `strength` stands for.
-
-    Attributes:
-        content_weight: alpha, the share of content in each blend.
-        encoder_blend: how much of that content is the encoder's own instead of the coarser level's result.
-        colour: how far the content's features are moved to the style's mean and covariance.
-    """
-
-    content_weight: float
-    encoder_blend: float
-    colour: float
-
-
-def knobs(settings: Settings) -> Knobs:
-    """Strength s as content weight, encoder blend and colour; at 0 the content comes back, at 1 style rules."""
-    s = settings.strength
-    weight, blend = 1 - s, 1 - s
-    return Knobs(
-        content_weight=weight if settings.content_weight is None else settings.content_weight,
-        encoder_blend=blend if settings.encoder_blend is None else settings.encoder_blend,
-        colour=min(1.0, 4 * s),
-    )
-
-
 def prepare_style(features: dict[int, Tensor], settings: Settings) -> dict[int, StyleLevel]:
     """What is computed once for a style, from its features (C, H, W) by level."""
     return {
-        level: style_level(features[level], patch, settings.descriptor_channels, 2 * settings.descriptor_channels)
-        for level, patch in zip(settings.levels, settings.patch_sizes, strict=True)
+        level: style_level(
+            features[level], settings.at("patch_sizes", level), settings.descriptor_channels, _matches(level, settings)
+        )
+        for level in settings.levels
     }
 
 
-def shuffle(content: dict[int, Tensor], style: dict[int, StyleLevel], decoder: Decoder, settings: Settings) -> Iterator[Progress]:
+def _matches(level: int, settings: Settings) -> bool:
+    """Whether a level has a matching of its own; relu1_1 follows relu2_1's: its patches hold too little to match by."""
+    return level > 1 or level == settings.levels[0]
+
+
+def shuffle(
+    content: dict[int, Tensor], style: dict[int, StyleLevel], decoder: Decoder, settings: Settings
+) -> Iterator[Progress]:
     """Stylize, yielding after each turn of each level; the last one holds the picture.
+
+    Strength s turns a weight w, which holds for s = 0.5, into w^(2s): 1 at s = 0, where the content comes back.
 
     Args:
         content: features (C, H, W) of the content by level.
         style: from `prepare_style` with the same settings.
         decoder: the chain that belongs to the encoder of both.
     """
-    knob = knobs(settings)
-    costs = [turns * _COST[level] * content[level][0].numel() for level, turns in zip(settings.levels, settings.turns, strict=True)]
-    total, spent = sum(costs), 0.0
+    turns = {level: settings.at("turns", level) for level in settings.levels}
+    costs = {level: turns[level] * _COST[level] * content[level][0].numel() for level in settings.levels}
+    total, spent = sum(costs.values()), 0.0
     current, field = None, None
-    for level, patch, turns, cost in zip(settings.levels, settings.patch_sizes, settings.turns, costs, strict=True):
-        own = content[level]
-        base = own if current is None else torch.lerp(current, own, knob.encoder_blend)
-        target = torch.lerp(base, transfer(base, style[level].moments), knob.colour)
+    for level in settings.levels:
+        own, patterns = content[level], style[level]
+        blend = settings.at("encoder_blends", level) ** (2 * settings.strength)
+        weight = settings.at("content_weights", level) ** (2 * settings.strength)
+        base = own if current is None else torch.lerp(current, own, blend)
+        target = torch.lerp(base, transfer(base, patterns.moments), min(1.0, 4 * settings.strength))
         query = target
-        for _ in range(turns):
-            if field is None:
-                field = match_first(query, style[level], settings.usage_penalty)
-            elif field.content != tuple(own.shape[1:]):
-                field = upsample(field, tuple(own.shape[1:]), style[level].grid)
-                field = refine(field, style[level].describer(query), style[level].descriptors)
+        for turn in range(turns[level]):
+            if level == settings.levels[0]:
+                field = match_first(query, patterns, settings.usage_penalty, settings.seed)
             else:
-                field = refine(field, style[level].describer(query), style[level].descriptors)
-            query = torch.lerp(vote(style[level], field, patch), target, knob.content_weight)
-            spent += cost / turns
+                if turn == 0:
+                    field = upsample(field, tuple(own.shape[1:]), patterns.grid)
+                if patterns.describer is not None:
+                    field = refine(field, patterns.describer(query), patterns.descriptors)
+            query = torch.lerp(vote(patterns, field, settings.at("patch_sizes", level)), target, weight)
+            spent += costs[level] / turns[level]
             yield Progress(0.99 * spent / total, f"relu{level}_1", query, field)
         current = decoder(query[None], level)[0]
     for level in range(settings.levels[-1] - 1, 0, -1):

@@ -1,4 +1,4 @@
-"""One level: match, vote, blend (Gu et al., "Arbitrary style transfer with deep feature reshuffle", CVPR 2018, sec. 4)."""
+"""One level: match, vote, blend (Gu et al., "Arbitrary style transfer with deep feature reshuffle", CVPR 2018)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from .descriptors import Describer, fit_describer
 from .matching import EXACT, Field, Grid, match_all, refine, upsample
 from .moments import Moments, moments
 
+_DESCRIPTOR_LENGTH = 2  # numbers that describe a patch, for each channel that it is compared by
+_STIR = 0.5  # norm of what a seed adds to unit descriptors
+
 
 @dataclass(frozen=True)
 class StyleLevel:
@@ -21,14 +24,14 @@ class StyleLevel:
         features: (C, H, W).
         rows: the same as (H W, C), for gathering.
         describer: how patches of this level are described.
-        descriptors: of the style's own patches, (H W, d).
+        descriptors: of the style's own patches, (H W, d); None, like the describer, at a level that is not matched.
         moments: of the features.
     """
 
     features: Tensor
     rows: Tensor
-    describer: Describer
-    descriptors: Tensor
+    describer: Describer | None
+    descriptors: Tensor | None
     moments: Moments
 
     @property
@@ -36,29 +39,42 @@ class StyleLevel:
         return tuple(self.features.shape[1:])
 
 
-def style_level(features: Tensor, patch: int, channels: int, length: int) -> StyleLevel:
-    """Prepare a style's features (C, H, W) at one level."""
-    describer = fit_describer(features, patch, channels, length)
+def style_level(features: Tensor, patch: int, channels: int, matched: bool = True) -> StyleLevel:
+    """Prepare a style's features (C, H, W) at one level, to be matched by ``channels`` of them, or only voted from."""
+    describer = fit_describer(features, patch, channels, _DESCRIPTOR_LENGTH * channels) if matched else None
     rows = features.flatten(1).T.contiguous()
-    return StyleLevel(features, rows, describer, describer(features), moments(features))
+    return StyleLevel(features, rows, describer, describer(features) if describer else None, moments(features))
 
 
-def match_first(features: Tensor, style: StyleLevel, usage_penalty: float) -> Field:
-    """The field at the coarsest level, of any size: all pairs on a grid pooled until that is cheap, then refined."""
+def match_first(features: Tensor, style: StyleLevel, usage_penalty: float, seed: int = 0) -> Field:
+    """The field at the coarsest level, of any size: all pairs on a grid pooled until that is cheap, then refined.
+
+    A seed other than 0 stirs the content's descriptors, so that near-equal patches change places.
+    """
     factor = 1
     while max(features[0].numel(), style.features[0].numel()) > EXACT * factor**2:
         factor *= 2
-    if factor == 1:
-        return match_all(style.describer(features), style.descriptors, (tuple(features.shape[1:]), style.grid), usage_penalty)
     coarse, coarse_style = _pool(features, factor), _pool(style.features, factor)
-    grids = tuple(coarse.shape[1:]), tuple(coarse_style.shape[1:])
-    field = match_all(style.describer(coarse), style.describer(coarse_style), grids, usage_penalty)
+    descriptors = style.descriptors if factor == 1 else style.describer(coarse_style)
+    query = _stirred(style.describer(coarse), seed)
+    field = match_all(query, descriptors, (_grid(coarse), _grid(coarse_style)), usage_penalty)
     while factor > 1:
         factor //= 2
         finer, finer_style = _pool(features, factor), _pool(style.features, factor)
-        field = upsample(field, tuple(finer.shape[1:]), tuple(finer_style.shape[1:]))
-        field = refine(field, style.describer(finer), style.describer(finer_style))
+        descriptors = style.descriptors if factor == 1 else style.describer(finer_style)
+        field = refine(upsample(field, _grid(finer), _grid(finer_style)), style.describer(finer), descriptors)
     return field
+
+
+def _stirred(descriptors: Tensor, seed: int) -> Tensor:
+    if seed == 0:
+        return descriptors
+    noise = torch.randn(descriptors.shape, generator=torch.Generator().manual_seed(seed)).to(descriptors)
+    return F.normalize(descriptors + _STIR * noise / descriptors.shape[1] ** 0.5, dim=1)
+
+
+def _grid(features: Tensor) -> Grid:
+    return tuple(features.shape[1:])
 
 
 def _pool(features: Tensor, factor: int) -> Tensor:

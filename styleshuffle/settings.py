@@ -19,8 +19,7 @@ def _setting(default: Any, help: str, low: float | None = None, high: float | No
 class Settings:
     """How a picture is stylized. Immutable; `dataclasses.replace` makes variations.
 
-    The three knobs of the method that `strength` moves together (``content_weight``, ``encoder_blend``) can be pinned one
-    by one; None leaves them to `strength`.
+    Settings in the plural have one value a level: relu4_1, relu3_1, relu2_1, relu1_1, whichever of them are used.
 
     Raises:
         SettingsError: a value is outside its range; the message names the setting and the range.
@@ -31,35 +30,49 @@ class Settings:
     style_scale: float = _setting(
         1.0, "Size of the style picture relative to the result: smaller makes finer patterns.", 0.1, 4
     )
-    usage_penalty: float = _setting(
-        0.3, "Lambda: 0 lets popular style patches be used everywhere, large values make all used equally.", 0, 1000
+    seed: int = _setting(0, "Another seed arranges the style's patterns another way.", 0, 2**31 - 1)
+    work_size: int = _setting(
+        1536, "Long side up to which a picture is stylized directly; a larger result is enlarged from it.", 32, 32768
     )
-    content_weight: float | None = _setting(None, "Alpha: share of the content in each blend.", 0, 1)
-    encoder_blend: float | None = _setting(
-        None, "How much of the content in the blend is the encoder's own, not the coarser level's result.", 0, 1
+    usage_penalty: float = _setting(
+        0.05, "Lambda: 0 lets popular style patches be used everywhere, large values make all used equally.", 0, 1000
+    )
+    content_weights: tuple[float, ...] = _setting(
+        (0.4, 0.4, 0.7, 0.8), "Alpha: share of the content in each blend, at strength 0.5.", 0, 1
+    )
+    encoder_blends: tuple[float, ...] = _setting(
+        (0.5, 0.5, 0.5, 0.5),
+        "How much of that content is the encoder's own, not the coarser level's result, at strength 0.5.",
+        0,
+        1,
     )
     levels: tuple[int, ...] = _setting((4, 3, 2, 1), "VGG levels from coarse to fine; 4 is relu4_1.", 1, DEEPEST_LEVEL)
     patch_sizes: tuple[int, ...] = _setting((3, 3, 3, 3), "Patch size at each level, odd.", 1, 9)
     turns: tuple[int, ...] = _setting((2, 1, 1, 1), "Rounds of match, vote and blend at each level.", 1, 20)
-    descriptor_channels: int = _setting(32, "Numbers that describe a patch in the matching.", 4, 512)
-    seed: int = _setting(0, "Another seed arranges the style's patterns another way.", 0, 2**31 - 1)
+    descriptor_channels: int = _setting(32, "Feature channels that patches are compared by.", 4, 256)
 
     def __post_init__(self) -> None:
         for setting in fields(self):
             value, low, high = getattr(self, setting.name), setting.metadata["low"], setting.metadata["high"]
-            values = value if isinstance(value, tuple) else (value,)
+            whole = not isinstance(setting.default[0] if isinstance(setting.default, tuple) else setting.default, float)
+            values = value if isinstance(setting.default, tuple) else (value,)
             if value is None and setting.default is None:
                 continue
             for one in values:
-                if isinstance(one, bool) or not isinstance(one, int | float) or not low <= one <= high:
-                    raise SettingsError(f"{setting.name}: {one!r} is out of range; use {low} to {high}")
+                number = isinstance(one, int if whole else int | float) and not isinstance(one, bool)
+                if not number or not low <= one <= high:
+                    kind = "whole numbers" if whole else "numbers"
+                    raise SettingsError(f"{setting.name}: {one!r} is out of range; use {kind} from {low} to {high}")
+            if isinstance(value, tuple) and setting.name != "levels" and len(value) != DEEPEST_LEVEL:
+                raise SettingsError(f"{setting.name}: {value} must have {DEEPEST_LEVEL} values, for relu4_1 to relu1_1")
         if not self.levels or list(self.levels) != list(range(self.levels[0], self.levels[-1] - 1, -1)):
-            raise SettingsError(f"levels: {self.levels} must fall one by one, such as 4 3 2 1 or 4 3 2")
-        for name in ("patch_sizes", "turns"):
-            if len(getattr(self, name)) != len(self.levels):
-                raise SettingsError(f"{name}: {getattr(self, name)} must have one value for each of levels {self.levels}")
+            raise SettingsError(f"levels: {self.levels} must fall one by one, such as 4,3,2,1 or 4,3,2")
         if any(size % 2 == 0 for size in self.patch_sizes):
             raise SettingsError(f"patch_sizes: {self.patch_sizes} must be odd")
+
+    def at(self, name: str, level: int) -> float:
+        """The value of a setting in the plural at a level: 4 for relu4_1."""
+        return getattr(self, name)[DEEPEST_LEVEL - level]
 
 
 def settings_from(**values: Any) -> Settings:
@@ -68,5 +81,7 @@ def settings_from(**values: Any) -> Settings:
     for name in values:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            raise SettingsError(f"{name}: no such setting; " + (f"did you mean {near[0]}?" if near else f"known: {sorted(known)}"))
+            raise SettingsError(
+                f"{name}: no such setting; " + (f"did you mean {near[0]}?" if near else f"known: {sorted(known)}")
+            )
     return Settings(**values)

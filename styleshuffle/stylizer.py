@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     Source = str | Path | BinaryIO | Image | Tensor | np.ndarray | Picture
 
 
+_BYTES_AT_REST = 400 * 2**20
+_BYTES_A_PIXEL = 1700  # measured: benchmarks/speed.py at several sizes
+_STYLE_SIZES_KEPT = 4  # a folder often holds upright and lying pictures
+
+
 class Stylizer:
     """Stylizes pictures; pays for the networks and for a style once.
 
@@ -44,7 +50,7 @@ class Stylizer:
         self.encoder: VGG = load_compact().to(self.device, memory_format=torch.channels_last)
         self.decoder: Decoder = load_compact_decoder(self.encoder).to(self.device, memory_format=torch.channels_last)
         self._style: Picture | None = None
-        self._prepared: tuple[tuple[int, int], dict[int, StyleLevel]] | None = None
+        self._prepared: dict[tuple[int, int], dict[int, StyleLevel]] = {}
 
     def set_style(self, style: Source) -> Stylizer:
         """Choose the style picture; returns itself.
@@ -53,7 +59,7 @@ class Stylizer:
             PictureError: the picture cannot be read.
         """
         self._style = style if isinstance(style, Picture) else read(style)
-        self._prepared = None
+        self._prepared = {}
         return self
 
     def stylize(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Image:
@@ -73,12 +79,23 @@ class Stylizer:
         if self._style is None:
             raise SettingsError("style: none has been set; call set_style first")
         picture = content if isinstance(content, Picture) else read(content)
-        size = fit_size(picture.size, self.settings.size)
-        style_size = fit_size(self._style.size, max(32, round(max(size) * self.settings.style_scale)))
-        if self._prepared is None or self._prepared[0] != style_size:
-            self._prepared = style_size, self.prepare(self._style.tensor(style_size))
-        result = self.apply(picture.tensor(size), self._prepared[1], progress)
+        size, work_size = self.sizes(picture.size)
+        style_size = fit_size(self._style.size, max(32, round(max(work_size) * self.settings.style_scale)))
+        check_memory(self.device, work_size[0] * work_size[1] + style_size[0] * style_size[1])
+        if style_size not in self._prepared:
+            while len(self._prepared) >= _STYLE_SIZES_KEPT:
+                self._prepared.pop(next(iter(self._prepared)))
+            self._prepared[style_size] = self.prepare(self._style.tensor(style_size))
+        result = self.apply(picture.tensor(work_size), self._prepared[style_size], progress)
+        if size != work_size:
+            result = F.interpolate(result, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
         return to_pil(result, picture.alpha)
+
+    def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(width, height) of the result for a content of that size, and of the picture that is worked on."""
+        size = fit_size(content, self.settings.size)
+        work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
+        return size, work_size
 
     @torch.inference_mode()
     def prepare(self, style: Tensor) -> dict[int, StyleLevel]:
@@ -92,7 +109,9 @@ class Stylizer:
     ) -> Tensor:
         """A content picture (1, 3, H, W), RGB in [0, 1], in a prepared style; the result likewise, on the CPU."""
         features = self.encoder(_to_multiple(content.to(self.device)), self.settings.levels)
-        shuffled = shuffle({level: found[0].contiguous() for level, found in features.items()}, style, self.decoder, self.settings)
+        shuffled = shuffle(
+            {level: found[0].contiguous() for level, found in features.items()}, style, self.decoder, self.settings
+        )
         for step in shuffled:
             if progress is not None:
                 progress(step)
@@ -118,6 +137,28 @@ def choose_device(name: str) -> torch.device:
     if name not in found and not (name == "cuda" and "cuda:0" in found):
         raise SettingsError(f"device: {name!r} is not available; use auto or one of: {', '.join(found)}")
     return torch.device(name)
+
+
+def check_memory(device: torch.device, pixels: int) -> None:
+    """Refuse what would not fit: where memory is merely promised, the system ends a process that takes it at its word.
+
+    Args:
+        pixels: of content and style, as they are worked on.
+
+    Raises:
+        SettingsError: names the memory needed and there is, and the setting to lower.
+    """
+    if device.type == "cuda":
+        there = torch.cuda.get_device_properties(device).total_memory
+    elif hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    else:
+        return
+    needed = _BYTES_AT_REST + _BYTES_A_PIXEL * pixels
+    if needed > there:
+        raise SettingsError(
+            f"work_size: needs about {needed / 2**30:.1f} GiB of {there / 2**30:.1f}; lower --work-size or --size"
+        )
 
 
 def _to_multiple(picture: Tensor, of: int = 8) -> Tensor:

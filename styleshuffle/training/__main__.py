@@ -31,16 +31,47 @@ def _job(command: Any) -> Any:
     for option in reversed(
         [
             click.option("--images", required=True, type=click.Path(path_type=Path), help="Folder of training pictures."),
-            click.option("--run", required=True, type=click.Path(path_type=Path), help="Folder of the run: log, checkpoint, result."),
+            click.option(
+                "--run",
+                required=True,
+                type=click.Path(path_type=Path),
+                help="Folder of the run: log, checkpoint, result.",
+            ),
             click.option("--steps", default=12000, show_default=True, type=click.IntRange(1), help="Steps in all."),
             click.option("--batch", default=8, show_default=True, type=click.IntRange(1), help="Crops a step."),
             click.option("--crops", default=4800, show_default=True, type=click.IntRange(8), help="Crops to train on."),
-            click.option("--side", default=128, show_default=True, type=click.IntRange(32), help="Side of a crop, in pixels."),
-            click.option("--rate", default=2e-3, show_default=True, type=click.FloatRange(0, min_open=True), help="Largest step size."),
-            click.option("--holdout", default=60, show_default=True, type=click.IntRange(1), help="Pictures kept out, to measure with."),
-            click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of pictures held out, weights and batches."),
+            click.option(
+                "--side", default=128, show_default=True, type=click.IntRange(32), help="Side of a crop, in pixels."
+            ),
+            click.option(
+                "--rate",
+                default=2e-3,
+                show_default=True,
+                type=click.FloatRange(0, min_open=True),
+                help="Largest step size.",
+            ),
+            click.option(
+                "--holdout",
+                default=60,
+                show_default=True,
+                type=click.IntRange(1),
+                help="Pictures kept out, to measure with.",
+            ),
+            click.option(
+                "--seed",
+                default=0,
+                show_default=True,
+                type=click.IntRange(0),
+                help="Of pictures held out, weights and batches.",
+            ),
             click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps."),
-            click.option("--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16"]), help="Of the multiplications."),
+            click.option(
+                "--precision",
+                default="float32",
+                show_default=True,
+                type=click.Choice(["float32", "bfloat16"]),
+                help="Of the multiplications.",
+            ),
             click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --run."),
         ]
     ):
@@ -56,7 +87,9 @@ def main() -> None:
 @main.command()
 @_job
 @click.option("--teacher", required=True, type=click.Path(path_type=Path), help="VGG-19's weights: .safetensors or .pth.")
-@click.option("--convention", default="caffe", type=click.Choice(["caffe", "torchvision"]), help="Input convention of the teacher.")
+@click.option(
+    "--convention", default="caffe", type=click.Choice(["caffe", "torchvision"]), help="Input convention of the teacher."
+)
 def encoder(teacher: Path, convention: str, **job: Any) -> None:
     """Distil the compact encoder from VGG-19."""
     import torch
@@ -89,7 +122,12 @@ def encoder(teacher: Path, convention: str, **job: Any) -> None:
 
 @main.command()
 @_job
-@click.option("--encoder", "encoder_file", type=click.Path(path_type=Path), help="The compact encoder's weights; default: the bundled ones.")
+@click.option(
+    "--encoder",
+    "encoder_file",
+    type=click.Path(path_type=Path),
+    help="The compact encoder's weights; default: the bundled ones.",
+)
 def decoder(encoder_file: Path | None, **job: Any) -> None:
     """Train the decoder chain of the compact encoder."""
     import torch

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from ..errors import PictureError, SettingsError
-
-READABLE = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+from ..images import READABLE, read
 
 
 def split(folder: str | Path, holdout: int, seed: int) -> tuple[list[Path], list[Path]]:
@@ -28,7 +27,9 @@ def split(folder: str | Path, holdout: int, seed: int) -> tuple[list[Path], list
     return [p for i, p in enumerate(paths) if i not in held], [paths[i] for i in sorted(held)]
 
 
-def random_crops(paths: Sequence[Path], count: int, side: int, seed: int, tick: Callable[[], None] = lambda: None) -> Tensor:
+def random_crops(
+    paths: Sequence[Path], count: int, side: int, seed: int, tick: Callable[[], None] = lambda: None
+) -> Tensor:
     """``count`` square crops, spread evenly over the pictures, as uint8 (count, 3, side, side).
 
     The crop is between 3/4 and twice ``side`` wide before it is resized (so that the networks meet fine and smooth
@@ -44,8 +45,8 @@ def random_crops(paths: Sequence[Path], count: int, side: int, seed: int, tick: 
         each = math.ceil((count - len(crops)) / len(readable))
         for path in readable:
             try:
-                picture = _read(path)
-            except OSError:
+                picture = read(path).pil().convert("RGB")
+            except PictureError:
                 unreadable.add(path)
                 continue
             for _ in range(min(each, count - len(crops))):
@@ -53,11 +54,6 @@ def random_crops(paths: Sequence[Path], count: int, side: int, seed: int, tick: 
                 tick()
     order = torch.from_numpy(random.permutation(count))
     return torch.stack(crops)[order]
-
-
-def _read(path: Path) -> Image.Image:
-    with Image.open(path) as picture:
-        return ImageOps.exif_transpose(picture).convert("RGB")
 
 
 def _random_crop(picture: Image.Image, side: int, random: np.random.Generator) -> Tensor:
@@ -75,8 +71,8 @@ def centre_crops(paths: Sequence[Path], side: int) -> Tensor:
     crops = []
     for path in paths:
         try:
-            picture = _read(path)
-        except OSError:
+            picture = read(path).pil().convert("RGB")
+        except PictureError:
             continue
         scale = max(1.0, side / min(picture.size))
         if scale > 1:

@@ -33,7 +33,9 @@ class Student(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
-        self.taps = nn.ModuleDict({str(l): nn.Conv2d(self.vgg.channels[l], _COMPONENTS[l], 1) for l in LEVELS})
+        self.taps = nn.ModuleDict(
+            {str(level): nn.Conv2d(self.vgg.channels[level], _COMPONENTS[level], 1) for level in LEVELS}
+        )
         for tap in self.taps.values():
             nn.init.zeros_(tap.weight)  # the losses start at 1, not at the scale of random features
             nn.init.zeros_(tap.bias)

@@ -1,0 +1,153 @@
+"""Time and memory of one stylization at the default settings, beside the floor: encode twice and decode once.
+
+    python benchmarks/speed.py
+    python benchmarks/speed.py --size 1024 --repeat 3 --threads 2
+
+Times are medians, from tensors to tensors, without reading pictures and loading networks. Memory is the peak of a fresh
+process that stylizes one picture. Two of the sample pictures are cropped to their middle square and resized.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+CONTENT, STYLE = SAMPLES / "content" / "astronaut.jpg", SAMPLES / "style" / "swirling_night.jpg"
+MEBIBYTE = 2**20
+
+
+def square(path: Path, side: int) -> Tensor:
+    """The middle square of a picture, (1, 3, side, side) in [0, 1]."""
+    from PIL import Image, ImageOps
+
+    from styleshuffle.images import read
+
+    return read(ImageOps.fit(read(path).pil().convert("RGB"), (side, side), Image.Resampling.LANCZOS)).tensor()
+
+
+def seconds(work: Callable[[], Any], repeat: int) -> float:
+    """Median time of a piece of work, after one run that does not count."""
+    work()
+    return statistics.median(_once(work) for _ in range(repeat))
+
+
+def _once(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def help_seconds(repeat: int) -> float:
+    """Median time of ``styleshuffle --help`` as a new process."""
+    command = [sys.executable, "-m", "styleshuffle", "--help"]
+    return seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL), repeat)
+
+
+def peak() -> int:
+    """The most memory that this process has held so far, in bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024  # macOS counts bytes, Linux and the BSDs kibibytes
+
+
+def peaks_of_fresh_process(side: int, threads: int | None) -> tuple[int, int]:
+    """Peak memory in bytes after the imports, and after stylizing one picture.
+
+    To be called before torch is imported here: on Linux a new process inherits the peak of the one that started it.
+    """
+    command = [sys.executable, __file__, "--only-memory", "--size", str(side)]
+    command += ["--threads", str(threads)] if threads else []
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    return int(said[0]), int(said[1])
+
+
+def memory_of_one(side: int, threads: int | None) -> None:
+    """What the fresh process does."""
+    import torch
+
+    from styleshuffle import Stylizer
+
+    if threads:
+        torch.set_num_threads(threads)
+    imported = peak()
+    stylizer = Stylizer(device="cpu")
+    stylizer.apply(square(CONTENT, side), stylizer.prepare(square(STYLE, side)))
+    click.echo(f"{imported} {peak()}")
+
+
+def stages(side: int, repeat: int) -> tuple[float, float, float, float]:
+    """Seconds to encode the content, encode the style, decode relu4_1 to the picture, and stylize."""
+    import torch
+
+    from styleshuffle import Stylizer
+
+    stylizer = Stylizer(device="cpu")
+    content, style = square(CONTENT, side), square(STYLE, side)
+    levels = stylizer.settings.levels
+
+    def encode(picture: Tensor) -> dict[int, Tensor]:
+        return stylizer.encoder(picture.contiguous(memory_format=torch.channels_last), levels)
+
+    def decode(features: Tensor) -> Tensor:
+        for level in range(levels[0], 0, -1):
+            features = stylizer.decoder(features, level)
+        return features
+
+    with torch.inference_mode():
+        deepest = encode(content)[levels[0]]
+        return (
+            seconds(lambda: encode(content), repeat),
+            seconds(lambda: encode(style), repeat),
+            seconds(lambda: decode(deepest), repeat),
+            seconds(lambda: stylizer.apply(content, stylizer.prepare(style)), repeat),
+        )
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--size", default=512, type=click.IntRange(32), help="Side of both pictures, a multiple of 8.")
+@click.option("--repeat", default=5, type=click.IntRange(1), help="Runs that the medians are of.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of torch; default: as torch chooses.")
+@click.option("--only-memory", is_flag=True, hidden=True)
+def main(size: int, repeat: int, threads: int | None, only_memory: bool) -> None:
+    """Print the time and the memory of one stylization at the default settings, on the CPU."""
+    if size % 8:
+        raise click.BadParameter(f"{size} is no multiple of 8; use {size // 8 * 8}", param_hint="--size")
+    if only_memory:
+        return memory_of_one(size, threads)
+    imported, most = peaks_of_fresh_process(size, threads)
+    help_time = help_seconds(repeat)
+
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    encode_content, encode_style, decode, whole = stages(size, repeat)
+    floor = encode_content + encode_style + decode
+    click.echo(f"{size} x {size}, {torch.get_num_threads()} threads, median of {repeat}, torch {torch.__version__}")
+    for name, figure in (
+        ("encode content", f"{encode_content:8.3f} s"),
+        ("encode style", f"{encode_style:8.3f} s"),
+        ("decode", f"{decode:8.3f} s"),
+        ("floor (their sum)", f"{floor:8.3f} s"),
+        ("stylize", f"{whole:8.3f} s"),
+        ("stylize / floor", f"{whole / floor:8.1f}"),
+        ("peak memory", f"{most / MEBIBYTE:8.0f} MiB"),
+        ("of it after imports", f"{imported / MEBIBYTE:8.0f} MiB"),
+        ("styleshuffle --help", f"{help_time:8.3f} s"),
+    ):
+        click.echo(f"{name:<20}{figure}")
+
+
+if __name__ == "__main__":
+    main()
