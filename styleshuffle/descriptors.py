@@ -47,7 +47,7 @@ class Describer:
 
     def _patches(self, padded: Tensor) -> Tensor:
         patches = F.unfold(padded[None], self.patch)[0].T / self.patch
-        return patches.contiguous() if self.patch_axes is None else patches @ self.patch_axes
+        return patches.contiguous() if self.patch_axes is None else F.normalize(patches @ self.patch_axes, dim=1)
 
 
 def fit_describer(features: Tensor, patch: int, channels: int, length: int) -> Describer:

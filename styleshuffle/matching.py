@@ -74,8 +74,8 @@ def upsample(field: Field, content: Grid, style: Grid) -> Field:
     row_parents, row_shifts = _parents(content[0], field.content[0], field.match.device)
     column_parents, column_shifts = _parents(content[1], field.content[1], field.match.device)
     matches = field.match[row_parents[:, None], column_parents[None, :]]
-    y = matches // field.style[1] * style[0] // field.style[0] + row_shifts[:, None]
-    x = matches % field.style[1] * style[1] // field.style[1] + column_shifts[None, :]
+    y = -(-(matches // field.style[1]) * style[0] // field.style[0]) + row_shifts[:, None]
+    x = -(-(matches % field.style[1]) * style[1] // field.style[1]) + column_shifts[None, :]
     match = y.clamp(0, style[0] - 1) * style[1] + x.clamp(0, style[1] - 1)
     prices = F.interpolate(field.prices[None, None], style, mode="bilinear", align_corners=False)[0, 0]
     return Field(match, prices)

@@ -89,14 +89,15 @@ def vote(style: StyleLevel, field: Field, patch: int) -> Tensor:
     height, width = field.content
     reach = patch // 2
     y, x = field.match // field.style[1], field.match % field.style[1]
+    down, along = torch.arange(height, device=y.device)[:, None], torch.arange(width, device=y.device)[None, :]
     total, count = None, 0
     for dy in range(-reach, reach + 1):
         for dx in range(-reach, reach + 1):
-            # the patch centred at p - (dy, dx) holds, at p, the style's feature at its match + (dy, dx)
-            rows = torch.arange(height, device=y.device).sub_(dy).clamp_(0, height - 1)[:, None]
-            columns = torch.arange(width, device=y.device).sub_(dx).clamp_(0, width - 1)[None, :]
-            source = (y[rows, columns] + dy).clamp_(0, field.style[0] - 1) * field.style[1]
-            source += (x[rows, columns] + dx).clamp_(0, field.style[1] - 1)
+            # at p, the patch centred at q = p - (dy, dx), or the nearest q there is, holds the style at match(q) + p - q
+            rows = (down - dy).clamp_(0, height - 1)
+            columns = (along - dx).clamp_(0, width - 1)
+            source = (y[rows, columns] + (down - rows)).clamp_(0, field.style[0] - 1) * field.style[1]
+            source += (x[rows, columns] + (along - columns)).clamp_(0, field.style[1] - 1)
             found = style.rows[source.flatten()]
             total = found if total is None else total.add_(found)
             count += 1

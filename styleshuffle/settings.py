@@ -32,7 +32,7 @@ class Settings:
     )
     seed: int = _setting(0, "Another seed arranges the style's patterns another way.", 0, 2**31 - 1)
     work_size: int = _setting(
-        1536, "Long side up to which a picture is stylized directly; a larger result is enlarged from it.", 32, 32768
+        2048, "Long side up to which a picture is stylized directly; a larger result is enlarged from it.", 32, 32768
     )
     usage_penalty: float = _setting(
         0.05, "Lambda: 0 lets popular style patches be used everywhere, large values make all used equally.", 0, 1000
@@ -61,8 +61,8 @@ class Settings:
             for one in values:
                 number = isinstance(one, int if whole else int | float) and not isinstance(one, bool)
                 if not number or not low <= one <= high:
-                    kind = "whole numbers" if whole else "numbers"
-                    raise SettingsError(f"{setting.name}: {one!r} is out of range; use {kind} from {low} to {high}")
+                    kind = "whole numbers " if whole else ""
+                    raise SettingsError(f"{setting.name}: {one!r} is out of range; use {kind}{low} to {high}")
             if isinstance(value, tuple) and setting.name != "levels" and len(value) != DEEPEST_LEVEL:
                 raise SettingsError(f"{setting.name}: {value} must have {DEEPEST_LEVEL} values, for relu4_1 to relu1_1")
         if not self.levels or list(self.levels) != list(range(self.levels[0], self.levels[-1] - 1, -1)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     Source = str | Path | BinaryIO | Image | Tensor | np.ndarray | Picture
 
 
-_BYTES_AT_REST = 400 * 2**20
-_BYTES_A_PIXEL = 1700  # measured: benchmarks/speed.py at several sizes
+_BYTES_AT_REST = 600 * 2**20  # mostly torch itself
+_BYTES_A_PIXEL = 900  # measured by benchmarks/speed.py at 256 and 1024
 _STYLE_SIZES_KEPT = 4  # a folder often holds upright and lying pictures
 
 
@@ -45,7 +44,7 @@ class Stylizer:
     """
 
     def __init__(self, settings: Settings | None = None, *, device: str = "auto", **overrides: Any) -> None:
-        self.settings = replace(settings, **overrides) if settings else settings_from(**overrides)
+        self.settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
         self.device = choose_device(device)
         self.encoder: VGG = load_compact().to(self.device, memory_format=torch.channels_last)
         self.decoder: Decoder = load_compact_decoder(self.encoder).to(self.device, memory_format=torch.channels_last)
@@ -163,6 +162,8 @@ def check_memory(device: torch.device, pixels: int) -> None:
 
 def _to_multiple(picture: Tensor, of: int = 8) -> Tensor:
     """Repeat the right and lower edge until both sides are multiples, as three poolings need."""
-    height, width = picture.shape[2:]
-    extended = F.pad(picture, (0, -width % of, 0, -height % of), mode="replicate")
+    height, width = (
+        max(side + -side % of, 2 * of) for side in picture.shape[2:]
+    )  # relu4_1 must be 2 wide to be reflected
+    extended = F.pad(picture, (0, width - picture.shape[3], 0, height - picture.shape[2]), mode="replicate")
     return extended.contiguous(memory_format=torch.channels_last)

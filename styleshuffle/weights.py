@@ -40,7 +40,7 @@ def load_bundled(name: str, folder: Path | None = None) -> dict[str, Tensor]:
         sums = (folder / "SHA256SUMS").read_text()
     except OSError as error:
         raise WeightsError(f"{error.filename}: cannot read the bundled weights: {error.strerror}; {_REINSTALL}") from None
-    expected = {line.split()[1]: line.split()[0] for line in sums.splitlines() if line.strip()}
+    expected = {fields[1]: fields[0] for fields in map(str.split, sums.splitlines()) if len(fields) == 2}
     if hashlib.sha256(data).hexdigest() != expected.get(name):
         raise WeightsError(f"{path}: damaged weights: the SHA-256 sum differs from the shipped one; {_REINSTALL}")
     return {key: value.float() for key, value in load(data).items()}

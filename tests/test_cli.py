@@ -180,10 +180,10 @@ def test_help_shows_everyday_options_before_those_of_the_method() -> None:
 
 
 def test_options_reach_the_stylizer(here: Path, fake: type[FakeStylizer]) -> None:
-    options = "--size 32 --strength 0.8 --seed 3 --levels 3,2 --patch-sizes 3,5 --turns 2,1 --device cpu"
+    options = "--size 32 --strength 0.8 --seed 3 --levels 3,2 --patch-sizes 3,5,3,3 --turns 2,1,1,1 --device cpu"
     result = run("content.png", "style.png", "-o", "out.png", *options.split())
     assert result.exit_code == 0, result.stderr
-    expected = Settings(size=32, strength=0.8, seed=3, levels=(3, 2), patch_sizes=(3, 5), turns=(2, 1))
+    expected = Settings(size=32, strength=0.8, seed=3, levels=(3, 2), patch_sizes=(3, 5, 3, 3), turns=(2, 1, 1, 1))
     assert [(one.settings, one.device) for one in fake.made] == [(expected, "cpu")]
     assert Image.open("out.png").size == (32, 16)
 
@@ -196,7 +196,7 @@ def test_options_reach_the_stylizer(here: Path, fake: type[FakeStylizer]) -> Non
         ("--strength nan", "--strength: nan is out of range; use 0 to 1"),
         ("--seed x", "'x'"),
         ("--levels 9,3", "1<=x<=4"),
-        ("--levels 4,2 --patch-sizes 3,3 --turns 1,1", "--levels: (4, 2) must fall one by one"),
+        ("--levels 4,2", "--levels: (4, 2) must fall one by one"),
         ("--patch-sizes 4,3,3,3", "--patch-sizes"),
         ("--patch-sizes ,", "--patch-sizes"),
         ("--device tpu", "auto, cpu, cuda"),

@@ -155,6 +155,7 @@ def decoder(encoder_file: Path | None, **job: Any) -> None:
 
 
 def _plan(job: dict[str, Any]) -> tuple[Any, str]:
+    from ..stylizer import choose_device
     from .loop import Plan
 
     plan = Plan(
@@ -165,7 +166,7 @@ def _plan(job: dict[str, Any]) -> tuple[Any, str]:
         bfloat16=job["precision"] == "bfloat16",
         resume=job["resume"],
     )
-    return plan, job["device"]
+    return plan, str(choose_device(job["device"]))
 
 
 def _bar(what: str, total: int) -> Any:

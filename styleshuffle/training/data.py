@@ -79,4 +79,6 @@ def centre_crops(paths: Sequence[Path], side: int) -> Tensor:
             picture = picture.resize((math.ceil(picture.width * scale), math.ceil(picture.height * scale)))
         left, top = (picture.width - side) // 2, (picture.height - side) // 2
         crops.append(torch.from_numpy(np.asarray(picture.crop((left, top, left + side, top + side))).copy()))
+    if not crops:
+        raise PictureError(f"{paths[0].parent}: none of the {len(paths)} pictures held out can be read; check them")
     return torch.stack(crops).permute(0, 3, 1, 2).float() / 255

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..decoder import Decoder, compact_decoder
+from ..errors import SettingsError
 from ..vgg import VGG
 from .loop import Plan, Progress, train
 
@@ -118,6 +119,8 @@ def _moments(encoder: VGG, crops: Tensor, levels: list[int], batch: int = 16) ->
 
 def starting_levels(batch: int, levels: list[int]) -> dict[int, int]:
     """How many of a batch's crops start at each level: deep levels more, for they have more to learn."""
+    if batch < len(levels):
+        raise SettingsError(f"batch: {batch} is too small; use {len(levels)} or more, one crop for each level")
     shares = {level: level for level in levels}
     counts = {level: max(1, math.floor(batch * share / sum(shares.values()))) for level, share in shares.items()}
     counts[levels[0]] += batch - sum(counts.values())

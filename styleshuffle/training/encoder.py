@@ -9,10 +9,12 @@ whole step.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ..vgg import COMPACT_WIDTHS, VGG
@@ -54,7 +56,8 @@ def teacher_targets(
         per level "l": (N, K_l, h_l, w_l), centred and divided by the level's one scale (the root of its total
         variance), so that the squared norm at a position is on average the share of variance that the components hold.
     """
-    if file.exists():
+    digest = hashlib.sha256(crops.numpy()).hexdigest()
+    if file.exists() and _made_from(file) == digest:
         return load_tensors(file)
     device = next(teacher.buffers()).device
     axes = _principal_axes(teacher, crops[:256], batch)
@@ -70,8 +73,17 @@ def teacher_targets(
                 whole[start : start + batch] = target
         tick(min(start + batch, len(crops)))
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_tensors(targets, file)
+    save_tensors(targets, file, {"crops": digest})
     return targets
+
+
+def _made_from(targets: Path) -> str | None:
+    """The digest of the crops that a file of targets was made from."""
+    try:
+        with safe_open(targets, "pt") as file:
+            return (file.metadata() or {}).get("crops")
+    except SafetensorError:  # cut short: made again
+        return None
 
 
 @torch.inference_mode()

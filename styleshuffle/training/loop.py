@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,12 +66,12 @@ def train(net: nn.Module, losses: Callable[[torch.Generator], dict[str, Tensor]]
     device = next(net.parameters()).device
     optimizer = torch.optim.Adam(net.parameters(), lr=plan.rate, betas=(0.9, 0.99))
     checkpoint = plan.folder / "checkpoint.pt"
-    done = 0
+    done, pending = 0, {}
     if plan.resume and checkpoint.exists():
-        done = _restore(checkpoint, net, optimizer, plan)
+        done, pending = _restore(checkpoint, net, optimizer, plan)
     elif checkpoint.exists():
         raise SettingsError(f"{plan.folder}: holds another training run; pass --resume to go on, or another --run folder")
-    log = _Log(plan.folder / "losses.csv", done)
+    log = _Log(plan.folder / "losses.csv", done, pending)
     saved = time.monotonic()
     for step in range(done, plan.steps):
         rate = plan.rate * min(1, (step + 1) / _WARMUP) * (1 - step / plan.steps)
@@ -84,35 +85,44 @@ def train(net: nn.Module, losses: Callable[[torch.Generator], dict[str, Tensor]]
         optimizer.step()
         smoothed = log.add(step + 1, {name: float(loss.detach()) for name, loss in parts.items()})
         if time.monotonic() - saved > plan.checkpoint_seconds or step + 1 == plan.steps:
-            _save(checkpoint, net, optimizer, plan, step + 1)
+            _save(checkpoint, net, optimizer, plan, step + 1, log.sums)
             saved = time.monotonic()
         yield Progress(step + 1, plan.steps, smoothed)
 
 
-def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan, step: int) -> None:
+def _save(
+    path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan, step: int, pending: dict[str, float]
+) -> None:
     beside = path.with_suffix(".tmp")
-    state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "seed": plan.seed}
+    state = {
+        "net": net.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+        "seed": plan.seed,
+        "pending": pending,
+    }
     torch.save(state, beside)
     os.replace(beside, path)
 
 
-def _restore(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan) -> int:
+def _restore(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan) -> tuple[int, dict[str, float]]:
     try:
         state = torch.load(path, weights_only=True)
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, KeyError, EOFError, ValueError) as error:
-        raise WeightsError(f"{path}: not a checkpoint of this network: {str(error).splitlines()[0]}; remove it") from None
+    except (RuntimeError, KeyError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"{path}: not a checkpoint of this network: {reason}; remove it") from None
     if state["seed"] != plan.seed:
         raise SettingsError(f"{path}: was trained with --seed {state['seed']}; pass that seed, or another --run folder")
-    return state["step"]
+    return state["step"], state["pending"]
 
 
 class _Log:
     """losses.csv: step and mean losses since the row before; rows after a checkpoint's step are dropped on resume."""
 
-    def __init__(self, path: Path, done: int) -> None:
-        self.path, self.sums, self.count, self.smoothed = path, {}, 0, {}
+    def __init__(self, path: Path, done: int, pending: dict[str, float]) -> None:
+        self.path, self.sums, self.count, self.smoothed = path, dict(pending), done % _LOG_EVERY, {}
         rows = list(csv.reader(path.open())) if path.exists() and done else []
         with path.open("w", newline="") as file:
             csv.writer(file).writerows(row for row in rows if not row[0].isdigit() or int(row[0]) <= done)

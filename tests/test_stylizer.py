@@ -1,0 +1,281 @@
+"""The Python interface with the bundled networks: sizes, kinds of pictures, knobs, refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import styleshuffle
+from styleshuffle import Progress, Settings, SettingsError, Stylizer
+from styleshuffle.errors import PictureError
+from styleshuffle.evaluation import measure
+from styleshuffle.images import read
+
+SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+
+
+def sample(name: str, size: tuple[int, int]) -> Image.Image:
+    return Image.open(SAMPLES / name).convert("RGB").resize(size, Image.Resampling.LANCZOS)
+
+
+@pytest.fixture(scope="session")
+def content() -> Image.Image:
+    return sample("content/cat.jpg", (96, 72))
+
+
+@pytest.fixture(scope="session")
+def style() -> Image.Image:
+    return sample("style/swirling_night.jpg", (96, 80))
+
+
+@pytest.fixture(scope="session")
+def stylizer(style: Image.Image) -> Stylizer:
+    return Stylizer(device="cpu").set_style(style)
+
+
+def with_settings(style: Image.Image, **settings: object) -> Stylizer:
+    return Stylizer(device="cpu", **settings).set_style(style)
+
+
+def psnr(one: Image.Image, other: Image.Image) -> float:
+    difference = np.asarray(one, dtype=float) - np.asarray(other, dtype=float)
+    return float(-10 * np.log10(np.square(difference / 255).mean()))
+
+
+# ------------------------------------------------------------------------------------------------ sizes and kinds
+
+
+@pytest.mark.parametrize("size", [(97, 71), (32, 32), (32, 400), (401, 33), (64, 1), (5, 90), (8, 8), (1, 1)])
+def test_the_result_has_the_contents_size(stylizer: Stylizer, size: tuple[int, int]) -> None:
+    result = stylizer.stylize(sample("content/coffee.jpg", size))
+    assert (result.size, result.mode) == (size, "RGB")
+
+
+@pytest.mark.parametrize("size", [(400, 20), (20, 400), (33, 35), (9, 7), (1, 1)])
+def test_styles_of_any_size_and_shape_serve(content: Image.Image, size: tuple[int, int]) -> None:
+    result = with_settings(sample("style/byzantine_mosaic.jpg", size)).stylize(content.resize((40, 32)))
+    assert result.size == (40, 32)
+
+
+@pytest.mark.parametrize(("long_side", "expected"), [(48, (48, 36)), (120, (120, 90)), (33, (33, 25))])
+def test_size_sets_the_long_side(
+    content: Image.Image, style: Image.Image, long_side: int, expected: tuple[int, int]
+) -> None:
+    assert with_settings(style, size=long_side).stylize(content).size == expected
+
+
+def test_results_larger_than_the_work_size_are_enlarged(content: Image.Image, style: Image.Image) -> None:
+    result = with_settings(style, work_size=48).stylize(content)
+    small = with_settings(style, size=48).stylize(content)
+    assert result.size == content.size and small.size == (48, 36)
+    assert psnr(result, small.resize(content.size, Image.Resampling.BICUBIC)) > 25
+
+
+def test_alpha_is_kept(stylizer: Stylizer, content: Image.Image) -> None:
+    alpha = Image.fromarray(np.linspace(0, 255, 72 * 96).reshape(72, 96).astype(np.uint8))
+    picture = content.copy()
+    picture.putalpha(alpha)
+    result = stylizer.stylize(picture)
+    assert result.mode == "RGBA"
+    assert result.getchannel("A").tobytes() == alpha.tobytes()
+    assert result.convert("RGB").tobytes() == stylizer.stylize(content).tobytes()
+
+
+def test_greyscale_is_stylized_in_the_styles_colours(stylizer: Stylizer, content: Image.Image) -> None:
+    grey = content.convert("L")
+    result = stylizer.stylize(grey)
+    assert (result.size, result.mode) == (grey.size, "RGB")
+    assert result.tobytes() == stylizer.stylize(grey.convert("RGB")).tobytes()
+    spread = np.asarray(result, dtype=int)
+    assert float((spread.max(2) - spread.min(2)).mean()) > 5
+
+
+def test_all_kinds_of_sources_give_the_same(stylizer: Stylizer, content: Image.Image, tmp_path: Path) -> None:
+    content.save(tmp_path / "content.png")
+    expected = stylizer.stylize(content).tobytes()
+    pixels = np.asarray(content)
+    tensor = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+    for source in (tmp_path / "content.png", str(tmp_path / "content.png"), pixels, tensor, read(content)):
+        assert stylizer.stylize(source).tobytes() == expected
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_pictures_of_one_colour_give_pictures(content: Image.Image, style: Image.Image, grey: int) -> None:
+    flat = Image.new("RGB", (64, 48), (grey, grey, grey))
+    small = content.resize((64, 48))
+    assert with_settings(style).stylize(flat).size == (64, 48)
+    coloured = np.asarray(with_settings(flat, strength=1).stylize(small), dtype=float)  # raises where there is a NaN
+    assert np.abs(coloured.mean((0, 1)) - grey).max() < 60
+
+
+# --------------------------------------------------------------------------------------------------------- repeating
+
+
+def test_the_same_call_gives_the_same_bytes(stylizer: Stylizer, content: Image.Image, style: Image.Image) -> None:
+    expected = stylizer.stylize(content).tobytes()
+    assert stylizer.stylize(content).tobytes() == expected
+    assert styleshuffle.stylize(content, style, device="cpu").tobytes() == expected
+
+
+def test_another_seed_gives_another_picture(stylizer: Stylizer, content: Image.Image, style: Image.Image) -> None:
+    pictures = {stylizer.stylize(content).tobytes()}
+    for seed in (1, 2):
+        found = with_settings(style, seed=seed).stylize(content).tobytes()
+        assert found == with_settings(style, seed=seed).stylize(content).tobytes()
+        pictures.add(found)
+    assert len(pictures) == 3
+
+
+def test_the_last_style_set_counts(stylizer: Stylizer, content: Image.Image, style: Image.Image) -> None:
+    expected = stylizer.stylize(content).tobytes()
+    own = with_settings(sample("style/pen_engraving.jpg", (96, 80)))
+    assert own.stylize(content).tobytes() != expected
+    assert own.set_style(style).stylize(content).tobytes() == expected
+
+
+def test_contents_of_other_sizes_in_between_change_nothing(stylizer: Stylizer, content: Image.Image) -> None:
+    expected = stylizer.stylize(content).tobytes()
+    for side in (40, 48, 56, 64, 72):  # more sizes of the style than are kept
+        stylizer.stylize(content.resize((side, side)))
+    assert stylizer.stylize(content).tobytes() == expected
+
+
+# ------------------------------------------------------------------------------------------------------------- knobs
+
+
+def test_strength_0_gives_the_content_back(content: Image.Image, style: Image.Image) -> None:
+    result = with_settings(style, strength=0).stylize(content)
+    assert psnr(result, content) > 20
+    assert psnr(with_settings(style, strength=1).stylize(content), content) < psnr(result, content) - 3
+
+
+@pytest.mark.parametrize("name", ["swirling_night.jpg", "pen_engraving.jpg", "byzantine_mosaic.jpg"])
+def test_strength_goes_from_content_to_style(stylizer: Stylizer, content: Image.Image, name: str) -> None:
+    style = sample(f"style/{name}", (96, 80))
+    original, patterns = read(content).tensor(), read(style).tensor()
+    found = []
+    for strength in (0, 0.5, 1):
+        result = read(with_settings(style, strength=strength).stylize(content)).tensor()
+        found.append(measure(stylizer.encoder, result, original, patterns))
+    assert found[0].gram > found[1].gram > found[2].gram
+    assert found[0].cfsd < found[1].cfsd < found[2].cfsd
+    assert found[2].swd < found[0].swd
+
+
+@pytest.mark.parametrize("levels", [(4,), (4, 3), (4, 3, 2), (3, 2), (2, 1), (1,)])
+def test_any_run_of_levels_works(content: Image.Image, style: Image.Image, levels: tuple[int, ...]) -> None:
+    assert with_settings(style, levels=levels).stylize(content).size == content.size
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"usage_penalty": 10},
+        {"style_scale": 0.5},
+        {"patch_sizes": (5, 1, 3, 3)},
+        {"turns": (3, 2, 2, 2)},
+        {"levels": (3, 2)},
+    ],
+)
+def test_every_setting_has_an_effect(
+    stylizer: Stylizer, content: Image.Image, style: Image.Image, settings: dict[str, object]
+) -> None:
+    assert with_settings(style, **settings).stylize(content).tobytes() != stylizer.stylize(content).tobytes()
+
+
+# ---------------------------------------------------------------------------------------------------------- progress
+
+
+def test_progress_rises_to_1_and_names_its_stages(stylizer: Stylizer, content: Image.Image) -> None:
+    steps: list[Progress] = []
+    result = stylizer.stylize(content, steps.append)
+    fractions = [step.fraction for step in steps]
+    assert fractions == sorted(set(fractions)) and fractions[0] > 0 and fractions[-1] == 1
+    stages = list(dict.fromkeys(step.stage for step in steps))
+    assert [stage for stage in stages if stage.startswith("relu")] == ["relu4_1", "relu3_1", "relu2_1", "relu1_1"]
+    assert stages[-1] == "decode" and len(fractions) >= 5
+    assert result.tobytes() == stylizer.stylize(content).tobytes()
+
+
+def test_what_progress_raises_stops_the_work(stylizer: Stylizer, content: Image.Image) -> None:
+    seen: list[Progress] = []
+
+    def stop(step: Progress) -> None:
+        seen.append(step)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylizer.stylize(content, stop)
+    assert len(seen) == 1
+
+
+# ---------------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("name", ["strenght", "usage_penalti", "stylescale"])
+def test_an_unknown_setting_suggests_the_near_one(name: str) -> None:
+    near = {"strenght": "strength", "usage_penalti": "usage_penalty", "stylescale": "style_scale"}[name]
+    for arguments in ((), (Settings(),)):
+        with pytest.raises(SettingsError, match=f"{name}.*did you mean {near}"):
+            Stylizer(*arguments, device="cpu", **{name: 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("strength", 1.5),
+        ("strength", -0.1),
+        ("strength", float("nan")),
+        ("strength", "0.5"),
+        ("size", 31),
+        ("size", 64.5),
+        ("style_scale", 0),
+        ("usage_penalty", -1),
+        ("levels", (4, 2)),
+        ("levels", ()),
+        ("levels", (5, 4)),
+        ("patch_sizes", (2, 3, 3, 3)),
+        ("patch_sizes", (3,)),
+        ("turns", (0, 1, 1, 1)),
+        ("seed", -1),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(name: str, value: object) -> None:
+    for arguments in ((), (Settings(),)):
+        with pytest.raises(SettingsError, match=f"^{name}: "):
+            Stylizer(*arguments, device="cpu", **{name: value})
+
+
+def test_settings_given_by_name_go_on_top_of_an_object() -> None:
+    settings = Settings(strength=0.8, seed=4)
+    assert Stylizer(settings, device="cpu", seed=5).settings == Settings(strength=0.8, seed=5)
+    assert settings.seed == 4
+
+
+@pytest.mark.parametrize("device", ["toaster", "cuda:99", ""])
+def test_an_unknown_device_is_refused_with_those_there_are(device: str) -> None:
+    with pytest.raises(SettingsError, match=f"device: '{device}' is not available.*cpu"):
+        Stylizer(device=device)
+
+
+def test_stylizing_without_a_style_is_refused(content: Image.Image) -> None:
+    with pytest.raises(SettingsError, match="set_style"):
+        Stylizer(device="cpu").stylize(content)
+
+
+def test_a_style_that_cannot_be_read_leaves_the_one_before(content: Image.Image, style: Image.Image) -> None:
+    own = with_settings(style)
+    expected = own.stylize(content).tobytes()
+    with pytest.raises(PictureError):
+        own.set_style("no/such/picture.png")
+    assert own.stylize(content).tobytes() == expected
+
+
+def test_what_cannot_fit_in_memory_is_refused_before_it_is_begun(style: Image.Image) -> None:
+    huge = with_settings(style, size=32768, work_size=32768)
+    with pytest.raises(SettingsError, match="GiB"):
+        huge.stylize(Image.new("RGB", (32, 32)))
