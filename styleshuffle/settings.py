@@ -35,20 +35,20 @@ class Settings:
         2048, "Long side up to which a picture is stylized directly; a larger result is enlarged from it.", 32, 32768
     )
     usage_penalty: float = _setting(
-        0.05, "Lambda: 0 lets popular style patches be used everywhere, large values make all used equally.", 0, 1000
+        0.03, "Lambda: 0 lets popular style patches be used everywhere, large values make all used equally.", 0, 1000
     )
     content_weights: tuple[float, ...] = _setting(
-        (0.4, 0.4, 0.7, 0.8), "Alpha: share of the content in each blend, at strength 0.5.", 0, 1
+        (0.2, 0.1, 0.8, 0.9), "Alpha: share of the content in each blend, at strength 0.5.", 0, 1
     )
     encoder_blends: tuple[float, ...] = _setting(
-        (0.5, 0.5, 0.5, 0.5),
+        (0.5, 0.5, 0.4, 0.4),
         "How much of that content is the encoder's own, not the coarser level's result, at strength 0.5.",
         0,
         1,
     )
     levels: tuple[int, ...] = _setting((4, 3, 2, 1), "VGG levels from coarse to fine; 4 is relu4_1.", 1, DEEPEST_LEVEL)
     patch_sizes: tuple[int, ...] = _setting((3, 3, 3, 3), "Patch size at each level, odd.", 1, 9)
-    turns: tuple[int, ...] = _setting((2, 1, 1, 1), "Rounds of match, vote and blend at each level.", 1, 20)
+    turns: tuple[int, ...] = _setting((2, 2, 1, 1), "Rounds of match, vote and blend at each level.", 1, 20)
     descriptor_channels: int = _setting(32, "Feature channels that patches are compared by.", 4, 256)
 
     def __post_init__(self) -> None:
