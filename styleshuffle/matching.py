@@ -22,8 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 EXACT = 4096  # positions on either side up to which all pairs are compared
-_ENTROPY = 0.03  # Sinkhorn's epsilon, in units of cosine
-_SCALINGS = 12
+_ENTROPIES = (0.03, 0.01, 0.005, 0.005)  # Sinkhorn's epsilon, in units of cosine, falling so that it converges
+_SCALINGS = 6  # at each epsilon
+_TINY = 1e-20  # keeps denormal numbers out, which are slow
 _BLOCK = 65536  # positions refined at a time
 
 Grid = tuple[int, int]
@@ -58,15 +59,23 @@ def match_all(content: Tensor, style: Tensor, grids: tuple[Grid, Grid], usage_pe
         grids: height and width of content and style.
         usage_penalty: lambda >= 0, in units of cosine.
     """
-    kernel = (content @ style.T).sub_(1).div_(_ENTROPY).exp_().clamp_min_(1e-20)  # the floor keeps denormals out
-    price_factors = torch.ones_like(kernel[0])
-    exponent = usage_penalty / (usage_penalty + _ENTROPY)
-    if exponent > 0:
-        for _ in range(_SCALINGS):
-            rows = (kernel @ price_factors).reciprocal_()
-            price_factors = (rows @ kernel).mul_(len(style) / len(content)).clamp_min_(1e-20).pow_(-exponent)
-    match = (kernel.mul_(price_factors)).argmax(1)
-    return Field(match.view(grids[0]), price_factors.log().mul(_ENTROPY).view(grids[1]))
+    similarity = content @ style.T
+    prices = torch.zeros_like(similarity[0])
+    if usage_penalty > 0:
+        for entropy in _ENTROPIES:
+            # the prices so far go into the kernel, so that the factors on top of them stay within float32
+            priced = similarity + prices
+            kernel = priced.sub_(priced.amax(1, keepdim=True)).div_(entropy).exp_().clamp_min_(_TINY)
+            exponent = usage_penalty / (usage_penalty + entropy)
+            relaxed = (-prices / (usage_penalty + entropy)).exp()
+            factors = torch.ones_like(prices)
+            for _ in range(_SCALINGS):
+                rows = (kernel @ factors).reciprocal_()
+                used = (rows @ kernel).mul_(len(style) / len(content)).clamp_min_(_TINY)
+                factors = used.pow_(-exponent).mul_(relaxed)
+            prices = prices + factors.log_().mul_(entropy)
+    match = similarity.add_(prices).argmax(1)
+    return Field(match.view(grids[0]), prices.view(grids[1]))
 
 
 def upsample(field: Field, content: Grid, style: Grid) -> Field:

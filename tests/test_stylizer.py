@@ -279,3 +279,23 @@ def test_what_cannot_fit_in_memory_is_refused_before_it_is_begun(style: Image.Im
     huge = with_settings(style, size=32768, work_size=32768)
     with pytest.raises(SettingsError, match="GiB"):
         huge.stylize(Image.new("RGB", (32, 32)))
+
+
+def test_usage_penalty_goes_from_popular_patches_to_all(tmp_path: Path) -> None:
+    """On a real pair few style patches serve everywhere at lambda 0, and nearly all are used at lambda 1."""
+    from styleshuffle.matching import usage
+
+
+    samples = Path(__file__).parents[1] / "samples"
+    content = read(samples / "content" / "coffee.jpg").tensor((256, 256))
+    style = read(samples / "style" / "stained_glass.jpg").tensor((256, 256))
+    shares = []
+    for usage_penalty in (0.0, 1.0):
+        steps: list[Progress] = []
+        stylizer = Stylizer(usage_penalty=usage_penalty, device="cpu")
+        stylizer.apply(content, stylizer.prepare(style), steps.append)
+        field = [step.field for step in steps if step.stage == "relu4_1"][-1]
+        assert field is not None
+        shares.append(float((usage(field) > 0).float().mean()))
+    assert shares[0] < 0.6
+    assert shares[1] > 0.9
