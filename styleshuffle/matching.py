@@ -22,9 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 EXACT = 4096  # positions on either side up to which all pairs are compared
-_ENTROPIES = (0.03, 0.01, 0.005, 0.005)  # Sinkhorn's epsilon, in units of cosine, falling so that it converges
-_SCALINGS = 6  # at each epsilon
-_TINY = 1e-20  # keeps denormal numbers out, which are slow
+_ENTROPIES = (0.03, 0.01, 0.005)  # Sinkhorn's epsilon, in units of cosine, falling so that it converges
+_SCALINGS = 8  # at each epsilon
+_TINY = 1e-20
+_LEAST = -46.0  # its logarithm; keeps denormal numbers out, which are slow
 _BLOCK = 65536  # positions refined at a time
 
 Grid = tuple[int, int]
@@ -65,7 +66,7 @@ def match_all(content: Tensor, style: Tensor, grids: tuple[Grid, Grid], usage_pe
         for entropy in _ENTROPIES:
             # the prices so far go into the kernel, so that the factors on top of them stay within float32
             priced = similarity + prices
-            kernel = priced.sub_(priced.amax(1, keepdim=True)).div_(entropy).exp_().clamp_min_(_TINY)
+            kernel = priced.sub_(priced.amax(1, keepdim=True)).div_(entropy).clamp_min_(_LEAST).exp_()
             exponent = usage_penalty / (usage_penalty + entropy)
             relaxed = (-prices / (usage_penalty + entropy)).exp()
             factors = torch.ones_like(prices)
