@@ -19,3 +19,7 @@ class SettingsError(StyleShuffleError, ValueError):
 
 class WeightsError(StyleShuffleError):
     """A file of network weights is missing, damaged or belongs to another network."""
+
+
+class WorkerError(StyleShuffleError):
+    """Training on several workers cannot go on: one is lost, differs from the others, or has a useless gradient."""
