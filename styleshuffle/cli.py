@@ -9,19 +9,12 @@ Exit codes: 0 all done; 1 a picture could not be read, made or written; 2 the co
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import re
-import signal
 import sys
 import tempfile
-import threading
-import time
-import traceback
 import typing
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__
-from .errors import PictureError, SettingsError, StyleShuffleError, WeightsError
+from .console import Bar, Command, Console, device_option, errno_of, is_memory, listing
+from .errors import PictureError, SettingsError, WeightsError
+from .names import CONVENTIONS, ENCODERS
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -38,8 +33,7 @@ if TYPE_CHECKING:
 
 _EVERYDAY = ("size", "strength", "seed", "style_scale")
 _METHOD = tuple(setting.name for setting in fields(Settings) if setting.name not in _EVERYDAY)
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|ALLOC_FAILED", re.IGNORECASE)
+_FILE = click.Path(dir_okay=False)
 _DISK_FULL = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -97,130 +91,8 @@ def _options(names: tuple[str, ...]) -> Callable[[Any], Any]:
     return decorate
 
 
-def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    if not _DEVICE.fullmatch(value):
-        raise click.BadParameter(f"{value!r} is not one of auto, cpu, cuda, cuda:0, cuda:1, ..., mps.")
-    return value
-
-
-# --------------------------------------------------------------------------------------------------------- messages
-
-
-class _Console:
-    """Everything that a user reads: on stderr, one line a message, and never through the middle of a bar."""
-
-    def __init__(self, quiet: bool, verbose: bool) -> None:
-        self.quiet, self.verbose = quiet, verbose
-        self._print: Callable[[str], None] = lambda line: click.echo(line, err=True)
-
-    def error(self, error: BaseException, name: str = "") -> None:
-        """What went wrong with the picture `name`; ours are errors that say so themselves."""
-        self._line(f"styleshuffle: error: {_explained(error, name)}")
-        if self.verbose and not isinstance(error, StyleShuffleError):
-            self._print("".join(traceback.format_exception(error)).rstrip())
-
-    def warn(self, text: str) -> None:
-        if not self.quiet:
-            self._line(f"styleshuffle: warning: {text}")
-
-    def note(self, text: str) -> None:
-        if not self.quiet:
-            self._line(text)
-
-    def detail(self, text: str) -> None:
-        if self.verbose:
-            self._line(text)
-
-    def _line(self, text: str) -> None:
-        """Print what may hold names of files, in which a line break or an escape sequence is possible."""
-        self._print("".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text))
-
-    @contextlib.contextmanager
-    def bar(self, total: float) -> Iterator[_Bar]:
-        """A bar on a terminal, else one that shows nothing."""
-        from tqdm import tqdm  # type: ignore[import-untyped]
-
-        shown = self._print
-        with tqdm(
-            desc="loading",
-            total=max(total, 1),
-            file=sys.stderr,
-            disable=True if self.quiet or sys.stderr is None else None,  # None: wherever stderr is no terminal
-            leave=False,
-            smoothing=0,  # the time that remains comes from the whole run; single steps differ too much
-            miniters=0,
-            dynamic_ncols=True,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} to go",
-        ) as bar:
-            try:
-                self._print = shown if bar.disable else lambda line: bar.write(line, file=sys.stderr)
-                yield _Bar(bar)
-            finally:
-                self._print = shown
-
-
-class _Bar:
-    """Progress over the work of all pictures, in any unit; the clock starts with the first of them."""
-
-    def __init__(self, bar: Any) -> None:
-        self._bar = bar
-        self._began: float | None = None
-        self._before, self._work = 0.0, 1.0
-
-    def start(self, name: str, before: float = 0, work: float = 1) -> None:
-        """Begin a picture that is `work` of the total, after `before`."""
-        self._bar.set_description_str(name, refresh=False)
-        if self._began is None:
-            self._bar.reset()  # loading the networks says nothing about how long a picture takes
-        self._began, self._before, self._work = time.monotonic(), before, work
-        self.move_to(0)
-
-    def move_to(self, fraction: float) -> None:
-        self._bar.update(self._before + fraction * self._work - self._bar.n)
-
-    def seconds(self) -> float:
-        """Since this picture began."""
-        return time.monotonic() - (self._began or 0)
-
-
-def _explained(error: BaseException, name: str) -> str:
-    """One line on what went wrong."""
-    if isinstance(error, StyleShuffleError):
-        return str(error)
-    prefix = f"{name}: " if name else ""
-    if _is_memory(error):
-        return f"{prefix}out of memory; give a smaller --size"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or name or 'system'}: {error.strerror}; run with -v for the traceback"
-    said = " ".join(str(error).split())
-    return f"{prefix}{type(error).__name__}: {said}; run with -v for the traceback"
-
-
-def _is_memory(error: BaseException) -> bool:
-    """Whether memory ran out; torch says so by a RuntimeError whose text depends on the device."""
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
-
-
-def _errno(error: BaseException | None) -> int | None:
-    """The system's number for what went wrong at the root of an error, if it was the system."""
-    while error is not None:
-        if isinstance(error, OSError):
-            return error.errno
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _in_options(text: str) -> str:
-    """The message of a `SettingsError`, with the option's name for the setting's."""
-    name, colon, rest = text.partition(":")
-    return f"--{name.replace('_', '-')}{colon}{rest}" if name.isidentifier() else text
-
-
-# ------------------------------------------------------------------------------------------ the command and its errors
-
-
-class _Command(click.Command):
-    """Groups the help, and ends every run with an exit code and, if it failed, one line; never with a traceback."""
+class _Stylize(Command):
+    """Groups the options in the help."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         everyday: list[tuple[str, str]] = []
@@ -233,53 +105,8 @@ class _Command(click.Command):
             with formatter.section(title):
                 formatter.write_dl(records)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        console = ctx.obj = _Console(ctx.params["quiet"], ctx.params["verbose"])
-        try:
-            with _stoppable(), warnings.catch_warnings():
-                if not console.verbose:
-                    warnings.simplefilter("ignore")  # those of libraries, which are for developers
-                return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except KeyboardInterrupt:
-            ctx.exit(128 + signal.SIGINT)
-        except SettingsError as error:
-            raise click.UsageError(_in_options(str(error)), ctx) from None
-        except Exception as error:
-            if _errno(error) == errno.EPIPE:
-                _forget_stdout()
-            else:
-                console.error(error, ctx.params["content"])
-            ctx.exit(1)
 
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the run as Ctrl-C does: with half-written files cleaned up."""
-
-    def stop(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup ignores: so be it
-    for number in ours:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _forget_stdout() -> None:
-    """Nobody reads stdout any more: keep Python from complaining about that when it flushes at exit."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-@click.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(cls=_Stylize, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("content", type=click.Path(allow_dash=True))
 @click.argument("style", type=click.Path())
 @click.option(
@@ -291,7 +118,21 @@ def _forget_stdout() -> None:
     "ends in /; - writes a PNG to standard output.",
 )
 @_options(_EVERYDAY)
-@click.option("--device", default="auto", metavar="auto|cpu|cuda[:N]|mps", callback=_device, help="Where to compute.")
+@device_option
+@click.option(
+    "--encoder", default="compact", type=click.Choice(ENCODERS), help="The bundled network, or VGG-19 (slower, finer)."
+)
+@click.option(
+    "--weights",
+    type=_FILE,
+    help="The encoder's weights; default: the bundled ones, or torchvision's VGG-19, downloaded once.",
+)
+@click.option("--convention", type=click.Choice(CONVENTIONS), help="Of VGG-19's weights; default: detected.")
+@click.option(
+    "--decoder",
+    type=_FILE,
+    help="The encoder's decoder, of styleshuffle-train; without one VGG-19 takes minutes a picture.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Show each file, and the traceback of an unexpected error.")
@@ -299,12 +140,16 @@ def _forget_stdout() -> None:
 @_options(_METHOD)
 @click.pass_obj
 def main(
-    console: _Console,
+    console: Console,
     /,
     content: str,
     style: str,
     output: str,
     device: str,
+    encoder: str,
+    weights: str | None,
+    convention: str | None,
+    decoder: str | None,
     overwrite: bool,
     quiet: bool,
     verbose: bool,
@@ -325,7 +170,11 @@ def main(
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose contradict each other; use one of them")
-    run = _Run(console, content, style, output, Settings(**values), device, overwrite)
+    for file in weights, decoder:
+        if file is not None and not os.path.isfile(file):
+            raise WeightsError(f"{file}: no such weights file; check the path")
+    networks = dict(encoder=encoder, weights=weights, convention=convention, decoder=decoder)
+    run = _Run(console, content, style, output, Settings(**values), {"device": device, **networks}, overwrite)
     if os.path.isdir(content):
         _stylize_folder(run)
     else:
@@ -339,19 +188,19 @@ def main(
 class _Run:
     """What was asked for."""
 
-    console: _Console
+    console: Console
     content: str
     style: str
     output: str
     settings: Settings
-    device: str
+    networks: dict[str, Any]
     overwrite: bool
 
     def stylizer(self, style: Picture) -> Stylizer:
         """The stylizer with its style. Here torch comes in, which takes seconds."""
         from .stylizer import Stylizer
 
-        return Stylizer(self.settings, device=self.device).set_style(style)
+        return Stylizer(self.settings, show_download=not self.console.quiet, **self.networks).set_style(style)
 
     def check_target(self, target: Path, picture: Picture) -> None:
         """Refuse a target that cannot be written, before the picture is made."""
@@ -360,7 +209,7 @@ class _Run:
         size = images.fit_size(picture.size, self.settings.size)
         images.check_target(target, overwrite=self.overwrite, size=size)
 
-    def make(self, stylizer: Stylizer, picture: Picture, name: str, target: Path | None, bar: _Bar) -> str:
+    def make(self, stylizer: Stylizer, picture: Picture, name: str, target: Path | None, bar: Bar) -> str:
         """Stylize a picture and write it; what was made, in words. No target is stdout."""
         from . import images
 
@@ -369,7 +218,7 @@ class _Run:
         except PictureError as error:
             raise PictureError(f"{name}: {error}") from error
         except (MemoryError, RuntimeError) as error:
-            if not _is_memory(error):
+            if not is_memory(error):
                 raise
             side = max(images.fit_size(picture.size, self.settings.size))
             raise PictureError(f"{name}: out of memory at {side} pixels; give a smaller --size") from error
@@ -410,7 +259,7 @@ def _stylize_folder(run: _Run) -> None:
     plan = folders.plan_folder(Path(run.content), output, Path(run.style), run.overwrite)
     if not (plan.jobs or plan.finished or plan.clashes or plan.unlisted):
         found = "no picture but the style" if plan.style_left_out else "no picture"
-        raise PictureError(f"{run.content}: {found} in this folder; name one with {_list(images.READABLE)} files")
+        raise PictureError(f"{run.content}: {found} in this folder; name one with {listing(images.READABLE)} files")
     _make_folder(output)
     _check_writable(output)
     if plan.style_left_out:
@@ -442,7 +291,7 @@ def _stylize_folder(run: _Run) -> None:
                 except Exception as error:
                     console.error(error, str(job.source))
                     failed += 1
-                    if _errno(error) in _DISK_FULL:
+                    if errno_of(error) in _DISK_FULL:
                         left = len(plan.jobs) - index - 1
                         break
     console.note(f"{done} stylized, {there} already there, {failed} failed" + (f", {left} not begun" if left else ""))
@@ -482,7 +331,7 @@ def _target(run: _Run) -> Path | None:
             raise click.UsageError(f"-o {run.output}: a picture from standard input has no name; name the file too")
         target = target / default_name(Path(Path(run.content).name))
     elif target.suffix.lower() not in WRITABLE:
-        raise click.UsageError(f"-o {run.output}: end it in one of {_list(WRITABLE)}, or in / for a folder")
+        raise click.UsageError(f"-o {run.output}: end it in one of {listing(WRITABLE)}, or in / for a folder")
     found = identity(target)
     for path, what in (run.content, "content"), (run.style, "style"):
         if found is not None and found == identity(Path(path)):
@@ -532,7 +381,3 @@ def _stdin() -> Any:
     if sys.stdin is None or sys.stdin.isatty():
         raise click.UsageError("CONTENT -: standard input is a terminal or closed; add < photo.jpg, or name a file")
     return sys.stdin.buffer
-
-
-def _list(suffixes: typing.Iterable[str]) -> str:
-    return ", ".join(sorted(suffixes))

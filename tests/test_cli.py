@@ -24,6 +24,7 @@ from click.testing import CliRunner, Result
 from PIL import Image, ImageOps
 
 from styleshuffle import __version__, cli, images
+from styleshuffle.console import Console
 from styleshuffle.errors import PictureError, SettingsError, WeightsError
 from styleshuffle.folders import plan_folder, target_names
 from styleshuffle.settings import Settings
@@ -38,8 +39,8 @@ class FakeStylizer:
     contents: list[images.Picture]
     before: Callable[[images.Picture], None]  # called before each picture; may raise
 
-    def __init__(self, settings: Settings, *, device: str = "auto") -> None:
-        self.settings, self.device, self.styles = settings, device, []
+    def __init__(self, settings: Settings, **networks: Any) -> None:
+        self.settings, self.networks, self.styles = settings, networks, []
         type(self).made.append(self)
 
     def set_style(self, style: images.Picture) -> FakeStylizer:
@@ -180,11 +181,14 @@ def test_help_shows_everyday_options_before_those_of_the_method() -> None:
 
 
 def test_options_reach_the_stylizer(here: Path, fake: type[FakeStylizer]) -> None:
+    Path("vgg19.pth").touch()
     options = "--size 32 --strength 0.8 --seed 3 --levels 3,2 --patch-sizes 3,5,3,3 --turns 2,1,1,1 --device cpu"
+    options += " --encoder vgg19 --weights vgg19.pth --convention caffe"
     result = run("content.png", "style.png", "-o", "out.png", *options.split())
     assert result.exit_code == 0, result.stderr
     expected = Settings(size=32, strength=0.8, seed=3, levels=(3, 2), patch_sizes=(3, 5, 3, 3), turns=(2, 1, 1, 1))
-    assert [(one.settings, one.device) for one in fake.made] == [(expected, "cpu")]
+    networks = {"device": "cpu", "encoder": "vgg19", "weights": "vgg19.pth", "convention": "caffe", "decoder": None}
+    assert [(one.settings, one.networks) for one in fake.made] == [(expected, {**networks, "show_download": True})]
     assert Image.open("out.png").size == (32, 16)
 
 
@@ -721,7 +725,7 @@ def test_a_terminal_is_neither_read_nor_written_as_a_picture(here: Path) -> None
 
 def test_the_bar_advances_with_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remaining time is honest if the bar's position is the share of the work, whatever the pictures' sizes."""
-    with cli._Console(quiet=True, verbose=False).bar(100) as bar:
+    with Console(quiet=True, verbose=False).bar(100) as bar:
         positions = []
 
         def update(step: float) -> None:
