@@ -9,20 +9,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
+from .errors import WeightsError
 from .vgg import VGG, load_into
-from .weights import load_bundled, load_tensors
+from .weights import load_bundled, load_tensors, save_tensors
 
 UP = 0  # in a list of widths: double height and width here
 
-# Widths of the convolutions of each segment of the compact encoder's decoder, from the level's features on.
+# Widths of the convolutions of each segment, from the level's features on: of the compact encoder's decoder, and of
+# VGG-19's, which is narrower inside than VGG-19, for speed.
 COMPACT_SEGMENTS = {
     4: (128, UP, 128, 128, 128),
     3: (64, UP, 64, 64),
     2: (64, 32, UP, 16),
     1: (16, 3),
 }
+VGG19_SEGMENTS = {
+    4: (256, UP, 128, 128, 256),
+    3: (128, UP, 64, 128),
+    2: (64, 32, UP, 64),
+    1: (32, 3),
+}
+_FINGERPRINT = "encoder"  # the tensor of a decoder's file that names its encoder
 
 
 class Decoder(nn.Module):
@@ -59,18 +69,40 @@ def _segment(channels: int, widths: tuple[int, ...], last: bool) -> nn.Sequentia
     return nn.Sequential(*(layers[:-1] if last else layers))
 
 
-def compact_decoder(encoder: VGG) -> Decoder:
-    """The decoder chain of the compact encoder, untrained."""
-    return Decoder(encoder.channels)
+def decoder_for(encoder: VGG) -> Decoder:
+    """The decoder chain of an encoder, untrained."""
+    return Decoder(encoder.channels, COMPACT_SEGMENTS if encoder.channels[1] == 16 else VGG19_SEGMENTS)
 
 
-def load_compact_decoder(encoder: VGG, path: str | Path | None = None) -> Decoder:
-    """The decoder chain of the compact encoder: the bundled one, or one from a file.
+def load_compact_decoder(encoder: VGG) -> Decoder:
+    """The bundled decoder chain of the bundled encoder.
 
     Raises:
-        WeightsError: the file is missing, damaged, or of another network.
+        WeightsError: the file is missing or damaged.
     """
-    net = compact_decoder(encoder)
-    name = "decoder.safetensors"
-    load_into(net, load_bundled(name) if path is None else load_tensors(path), path or name)
+    return _with(load_bundled("decoder.safetensors"), encoder, "decoder.safetensors")
+
+
+def load_decoder(encoder: VGG, path: str | Path) -> Decoder:
+    """The decoder chain of an encoder from a file that `save_decoder` wrote.
+
+    Raises:
+        WeightsError: the file is missing or damaged, of another network, or trained for another encoder.
+    """
+    tensors = load_tensors(path)
+    fingerprint = tensors.get(_FINGERPRINT)
+    if fingerprint is not None and not torch.equal(fingerprint.to(torch.uint8), encoder.fingerprint()):
+        raise WeightsError(f"{path}: was trained for another encoder; pass that one's weights, or its own decoder")
+    return _with(tensors, encoder, path)
+
+
+def save_decoder(decoder: Decoder, encoder: VGG, path: str | Path) -> None:
+    """Write a decoder chain, in half precision, with the fingerprint of its encoder."""
+    tensors = {key: value.half() for key, value in decoder.state_dict().items()}
+    save_tensors({**tensors, _FINGERPRINT: encoder.fingerprint()}, path)
+
+
+def _with(tensors: dict[str, Tensor], encoder: VGG, source: str | Path) -> Decoder:
+    net = decoder_for(encoder)
+    load_into(net, tensors, source)
     return net.eval().requires_grad_(False)

@@ -79,6 +79,30 @@ def match_all(content: Tensor, style: Tensor, grids: tuple[Grid, Grid], usage_pe
     return Field(match.view(grids[0]), prices.view(grids[1]))
 
 
+def match_counting(content: Tensor, style: Tensor, grids: tuple[Grid, Grid], usage_penalty: float, patch: int) -> Field:
+    """The field over all pairs as the paper has it: one content position after the other takes the best style patch, and
+    each use of a patch so far costs lambda / R^2, counted in units of equal use.
+
+    Row by row, without the random search of the authors' program, so the result is one and the same each time.
+
+    Args: see `match_all`; ``patch`` is R.
+    """
+    similarity = content @ style.T
+    prices = torch.zeros_like(similarity[0])
+    price = usage_penalty / patch**2 * len(style) / len(content)
+    match = torch.empty(len(content), dtype=torch.int64, device=content.device)
+    for position, row in enumerate(similarity):
+        chosen = (row + prices).argmax()
+        match[position] = chosen
+        prices[chosen] -= price
+    return Field(match.view(grids[0]), prices.view(grids[1]))
+
+
+def counted(field: Field, usage_penalty: float, patch: int) -> Field:
+    """The same field with the prices of `match_counting`, from how often each style position is used now."""
+    return replace(field, prices=usage(field) * (-usage_penalty / patch**2))
+
+
 def upsample(field: Field, content: Grid, style: Grid) -> Field:
     """The same field on finer grids: each position takes its parent's match, shifted as it lies in the parent."""
     row_parents, row_shifts = _parents(content[0], field.content[0], field.match.device)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .decoder import Decoder
-from .matching import Field, refine, upsample
+from .matching import Field, counted, refine, upsample
 from .moments import transfer
 from .reshuffle import StyleLevel, match_first, style_level, vote
 from .settings import Settings
@@ -71,19 +71,24 @@ def shuffle(
     costs = {level: turns[level] * _COST[level] * content[level][0].numel() for level in settings.levels}
     total, spent = sum(costs.values()), 0.0
     current, field = None, None
+    counting = settings.matching == "counts"
     for level in settings.levels:
         own, patterns = content[level], style[level]
         blend = settings.at("encoder_blends", level) ** (2 * settings.strength)
         weight = settings.at("content_weights", level) ** (2 * settings.strength)
         base = own if current is None else torch.lerp(current, own, blend)
-        target = torch.lerp(base, transfer(base, patterns.moments), min(1.0, 4 * settings.strength))
+        target = base
+        if settings.recolour:
+            target = torch.lerp(base, transfer(base, patterns.moments), min(1.0, 4 * settings.strength))
         query = target
         for turn in range(turns[level]):
             if level == settings.levels[0]:
-                field = match_first(query, patterns, settings.usage_penalty, settings.seed)
+                field = match_first(query, patterns, settings.usage_penalty, settings.seed, counting)
             else:
                 if turn == 0:
                     field = upsample(field, tuple(own.shape[1:]), patterns.grid)
+                if counting:
+                    field = counted(field, settings.usage_penalty, settings.at("patch_sizes", level))
                 if patterns.describer is not None:
                     field = refine(field, patterns.describer(query), patterns.descriptors)
             query = torch.lerp(vote(patterns, field, settings.at("patch_sizes", level)), target, weight)

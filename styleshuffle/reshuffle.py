@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .descriptors import Describer, fit_describer
-from .matching import EXACT, Field, Grid, match_all, refine, upsample
+from .matching import EXACT, Field, Grid, match_all, match_counting, refine, upsample
 from .moments import Moments, moments
 
 _DESCRIPTOR_LENGTH = 2  # numbers that describe a patch, for each channel that it is compared by
@@ -46,8 +46,13 @@ def style_level(features: Tensor, patch: int, channels: int, matched: bool = Tru
     return StyleLevel(features, rows, describer, describer(features) if describer else None, moments(features))
 
 
-def match_first(features: Tensor, style: StyleLevel, usage_penalty: float, seed: int = 0) -> Field:
+def match_first(
+    features: Tensor, style: StyleLevel, usage_penalty: float, seed: int = 0, counting: bool = False
+) -> Field:
     """The field at the coarsest level, of any size: all pairs on a grid pooled until that is cheap, then refined.
+
+    Args:
+        counting: by `match_counting` instead of `match_all`.
 
     A seed other than 0 stirs the content's descriptors, so that near-equal patches change places.
     """
@@ -57,7 +62,11 @@ def match_first(features: Tensor, style: StyleLevel, usage_penalty: float, seed:
     coarse, coarse_style = _pool(features, factor), _pool(style.features, factor)
     descriptors = style.descriptors if factor == 1 else style.describer(coarse_style)
     query = _stirred(style.describer(coarse), seed)
-    field = match_all(query, descriptors, (_grid(coarse), _grid(coarse_style)), usage_penalty)
+    grids = (_grid(coarse), _grid(coarse_style))
+    if counting:
+        field = match_counting(query, descriptors, grids, usage_penalty, style.describer.patch)
+    else:
+        field = match_all(query, descriptors, grids, usage_penalty)
     while factor > 1:
         factor //= 2
         finer, finer_style = _pool(features, factor), _pool(style.features, factor)

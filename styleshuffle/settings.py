@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal, get_args, get_type_hints
 
 from .errors import SettingsError
 
@@ -50,9 +50,24 @@ class Settings:
     patch_sizes: tuple[int, ...] = _setting((3, 3, 3, 3), "Patch size at each level, odd.", 1, 9)
     turns: tuple[int, ...] = _setting((2, 2, 1, 1), "Rounds of match, vote and blend at each level.", 1, 20)
     descriptor_channels: int = _setting(32, "Feature channels that patches are compared by.", 4, 256)
+    matching: Literal["prices", "counts"] = _setting(
+        "prices", "What evens out the use of style patches: optimal prices, or the paper's penalty on each use so far."
+    )
+    recolour: bool = _setting(True, "Move the content to the style's colours (mean, covariance) before it is blended.")
+    refine: int = _setting(
+        0, "Steps by gradient on the picture itself at the end; each takes longer than the last.", 0, 10000
+    )
+    optimizer: Literal["adam", "lbfgs", "generic-adam"] = _setting(
+        "adam", "What takes the steps on the picture, and those in place of a decoder."
+    )
 
     def __post_init__(self) -> None:
+        kinds = get_type_hints(type(self))
         for setting in fields(self):
+            kind = kinds[setting.name]
+            if kind is bool or (get_args(kind) and isinstance(setting.default, str)):
+                self._check_choice(setting.name, (True, False) if kind is bool else get_args(kind))
+                continue
             value, low, high = getattr(self, setting.name), setting.metadata["low"], setting.metadata["high"]
             whole = not isinstance(setting.default[0] if isinstance(setting.default, tuple) else setting.default, float)
             values = value if isinstance(setting.default, tuple) else (value,)
@@ -70,9 +85,28 @@ class Settings:
         if any(size % 2 == 0 for size in self.patch_sizes):
             raise SettingsError(f"patch_sizes: {self.patch_sizes} must be odd")
 
+    def _check_choice(self, name: str, choices: tuple[Any, ...]) -> None:
+        value = getattr(self, name)
+        if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
+            raise SettingsError(f"{name}: {value!r} is unknown; use one of {', '.join(map(str, choices))}")
+
     def at(self, name: str, level: int) -> float:
         """The value of a setting in the plural at a level: 4 for relu4_1."""
         return getattr(self, name)[DEEPEST_LEVEL - level]
+
+
+# The program that the paper's authors released in May 2018, as settings. What is left out: its random search (ours is
+# exact at relu4_1, and local from there on), and its fixed size of 512.
+AUTHORS = Settings(
+    levels=(4, 3, 2),
+    patch_sizes=(3, 5, 5, 3),
+    turns=(5, 5, 5, 1),
+    usage_penalty=0.05,
+    matching="counts",
+    content_weights=(0.5, 0.5, 0.5, 0.5),
+    encoder_blends=(0.0, 0.0, 0.0, 0.0),
+    recolour=False,
+)
 
 
 def settings_from(**values: Any) -> Settings:

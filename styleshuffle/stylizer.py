@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .decoder import Decoder, load_compact_decoder
-from .errors import SettingsError
+from .decoder import Decoder, load_compact_decoder, load_decoder
+from .errors import SettingsError, WeightsError
 from .images import Picture, fit_size, read, to_pil
 from .progressive import Progress, prepare_style, shuffle
 from .reshuffle import StyleLevel
 from .settings import Settings, settings_from
-from .vgg import VGG, load_compact
+from .vgg import VGG, load_encoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,17 +37,43 @@ class Stylizer:
     Args:
         settings: how to stylize; single settings can be given by name instead or on top.
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+        encoder: "compact" or "vgg19".
+        weights: of the encoder, a file; default: the bundled ones, or torchvision's VGG-19, downloaded once.
+        convention: of VGG-19's weights, "caffe" or "torchvision"; default: detected.
+        decoder: a file that `styleshuffle-train decoder` wrote for this encoder. Without one, encoders other than the
+            bundled one are decoded by optimisation (`styleshuffle.inversion`), which is slow.
+        show_download: a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
         SettingsError: unknown setting, value out of range, or a device that this machine does not have.
-        WeightsError: the bundled networks are missing or damaged.
+        WeightsError: weights are missing, damaged, or another network's.
     """
 
-    def __init__(self, settings: Settings | None = None, *, device: str = "auto", **overrides: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        device: str = "auto",
+        encoder: str = "compact",
+        weights: str | Path | None = None,
+        convention: str | None = None,
+        decoder: str | Path | None = None,
+        show_download: bool = False,
+        **overrides: Any,
+    ) -> None:
         self.settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
         self.device = choose_device(device)
-        self.encoder: VGG = load_compact().to(self.device, memory_format=torch.channels_last)
-        self.decoder: Decoder = load_compact_decoder(self.encoder).to(self.device, memory_format=torch.channels_last)
+        net = load_encoder(encoder, weights, convention, show_download)
+        if self.settings.levels[0] not in net.channels:
+            deepest = f"relu{max(net.channels)}_1"
+            raise WeightsError(f"{weights}: ends at {deepest}; pass a deeper file, or --levels that start there")
+        chain = None
+        if decoder is not None:
+            chain = load_decoder(net, decoder)
+        elif encoder == "compact" and weights is None:
+            chain = load_compact_decoder(net)
+        self.encoder: VGG = net.to(self.device, memory_format=torch.channels_last)
+        self.decoder: Decoder | None = chain and chain.to(self.device, memory_format=torch.channels_last)
         self._style: Picture | None = None
         self._prepared: dict[tuple[int, int], dict[int, StyleLevel]] = {}
 
@@ -117,9 +143,9 @@ class Stylizer:
         return step.features[None, :, : content.shape[2], : content.shape[3]].cpu()
 
 
-def stylize(content: Source, style: Source, *, device: str = "auto", **settings: Any) -> Image:
-    """One content picture in one style, as a Pillow image; see `Stylizer` and `Settings`."""
-    return Stylizer(device=device, **settings).set_style(style).stylize(content)
+def stylize(content: Source, style: Source, **settings: Any) -> Image:
+    """One content picture in one style, as a Pillow image; takes what `Stylizer` takes, and `Settings` by name."""
+    return Stylizer(**settings).set_style(style).stylize(content)
 
 
 def choose_device(name: str) -> torch.device:

@@ -12,13 +12,15 @@ Level ``l`` means relu{l}_1: its features have 1 / 2^(l-1) of the picture's heig
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from .errors import WeightsError
+from .errors import SettingsError, WeightsError
+from .names import CONVENTIONS, ENCODERS
 from .weights import load_bundled, load_tensors
 
 COMPACT_WIDTHS = ((16, 32), (64, 64), (128, 128, 128, 128), (256,))
@@ -28,6 +30,10 @@ VGG19_WIDTHS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,))
 COMPACT_INPUT = ((0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
 TORCHVISION_INPUT = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CAFFE_INPUT = ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255))
+INPUTS = {"caffe": CAFFE_INPUT, "torchvision": TORCHVISION_INPUT}
+
+_CAFFE_SIGNS = 0xE83C42D37EABA13B  # of the green centres of its first kernels, from the top bit down
+_CAFFE_AGREEMENT = 56  # of 64; another network agrees on 32 with a deviation of 4
 
 
 class VGG(nn.Module):
@@ -85,6 +91,25 @@ class VGG(nn.Module):
                     break
         return found
 
+    def onward(self, features: Tensor, level: int) -> Tensor:
+        """The part of the network from one level to the next coarser one.
+
+        Args:
+            features: relu{level}_1, (N, C, H, W); at level 0 the picture (N, 3, H, W), RGB in [0, 1].
+            level: where the features come from, 0 to the deepest but one.
+
+        Returns:
+            features of relu{level + 1}_1, (N, C', H / 2, W / 2), at least 0; from the picture (N, C', H, W).
+        """
+        first = self.taps[level] + 1 if level else 0
+        x = features if level else (features - self.mean) / self.deviation
+        return self.features[first : self.taps[level + 1] + 1](x)
+
+    def fingerprint(self) -> Tensor:
+        """8 bytes, uint8, that tell one encoder from another: a decoder fits no other encoder than its own."""
+        first = self.features[0].weight.detach().cpu().half().contiguous()  # as most files are stored
+        return torch.tensor(list(hashlib.sha256(first.numpy().tobytes()).digest()[:8]), dtype=torch.uint8)
+
 
 def load_compact(path: str | Path | None = None) -> VGG:
     """The compact encoder: the bundled one, or another of the same shape from a file.
@@ -109,30 +134,95 @@ def load_into(net: nn.Module, tensors: dict[str, Tensor], source: str | Path) ->
     net.load_state_dict({key: tensors[key] for key in net.state_dict()})
 
 
-def load_vgg19(path: str | Path, convention: str = "caffe", padding_mode: str = "reflect") -> VGG:
-    """VGG-19 from a file, as deep as the file goes.
+def load_encoder(
+    name: str = "compact", weights: str | Path | None = None, convention: str | None = None, progress: bool = False
+) -> VGG:
+    """An encoder by name.
 
     Args:
-        path: .safetensors or .pth with the keys of torchvision's vgg19 ("features.0.weight", ...); the classifier,
-            if there, is passed over.
-        convention: "caffe": BGR in 0-255 minus the channel means; "torchvision": RGB, normalised.
-        padding_mode: see `VGG`.
+        name: "compact" or "vgg19".
+        weights: a file; None is the bundled network, or torchvision's VGG-19, downloaded once into torch's cache.
+        convention: of a VGG-19 file, see `load_vgg19`.
+        progress: show the download on stderr.
 
     Raises:
+        SettingsError: no such encoder, or a convention for the compact one.
+        WeightsError: the weights cannot be had, are damaged, or are another network's.
+    """
+    if name not in ENCODERS:
+        raise SettingsError(f"encoder: {name!r} is unknown; use one of {', '.join(ENCODERS)}")
+    if name == "compact":
+        if convention is not None:
+            raise SettingsError("convention: is for vgg19 only; leave it out, or choose the encoder vgg19")
+        return load_compact(weights)
+    return load_vgg19(weights or _downloaded_vgg19(progress), convention)
+
+
+def load_vgg19(path: str | Path, convention: str | None = None, padding_mode: str = "reflect") -> VGG:
+    """VGG-19 from a file, as deep as the file goes, to relu5_1 at most.
+
+    Args:
+        path: .safetensors or .pth with the keys of torchvision's vgg19 ("features.0.weight", ...); the classifier, if
+            there, is passed over.
+        convention: "caffe": BGR in 0-255 minus the channel means; "torchvision": RGB, normalised; None: told by
+            `detect_convention`.
+        padding_mode: see `VGG`; with "zeros" the features are those of ``torchvision.models.vgg19().features``.
+
+    Raises:
+        SettingsError: no such convention.
         WeightsError: the file is missing or damaged, or is not VGG-19; names the first tensor that is wrong.
     """
-    tensors = {k: v.float() for k, v in load_tensors(path).items() if k.startswith("features.")}
-    widths = VGG19_WIDTHS
-    while widths:
-        mean, deviation = CAFFE_INPUT if convention == "caffe" else TORCHVISION_INPUT
-        net = VGG(widths, mean, deviation, padding_mode)
-        if set(net.state_dict()) <= set(tensors):
-            break
-        # one convolution less, block by block, until the file has all that the network asks for
-        widths = (*widths[:-1], widths[-1][:-1]) if len(widths[-1]) > 1 else widths[:-1]
-    else:
-        raise WeightsError(f"{path}: not VGG-19: no tensor 'features.0.weight'; pass a file with torchvision's names")
+    if convention not in (None, *CONVENTIONS):
+        raise SettingsError(f"convention: {convention!r} is unknown; use one of {', '.join(CONVENTIONS)}")
+    tensors = {key: value.float() for key, value in load_tensors(path).items() if key.startswith("features.")}
+    convolutions = sorted({int(key.split(".")[1]) for key in VGG(VGG19_WIDTHS).state_dict()})
+    there = [index for index in convolutions if f"features.{index}.weight" in tensors]
+    missing = [index for index in convolutions if index not in there and index < max(there, default=1)]
+    if missing:
+        raise WeightsError(f"{path}: not VGG-19: no tensor 'features.{missing[0]}.weight'; pass VGG-19's weights")
+    widths, left = [], len(there)
+    for block in VGG19_WIDTHS:
+        widths.append(block[:left])
+        left -= len(widths[-1])
+    convention = convention or detect_convention(tensors["features.0.weight"])
+    net = VGG([block for block in widths if block], *INPUTS[convention], padding_mode)
     if convention == "caffe":
         tensors["features.0.weight"] = tensors["features.0.weight"].flip(1)  # BGR to RGB
     load_into(net, tensors, path)
     return net.eval().requires_grad_(False)
+
+
+def detect_convention(first: Tensor) -> str:
+    """Which convention VGG-19's weights were trained in, "caffe" or "torchvision".
+
+    The scale of the weights does not tell, but Caffe's VGG-19 is one network, known by the signs in the middle of its 64
+    first kernels, which rescaling, rounding and fine-tuning leave alone. All others, such as those that torchvision's
+    code has trained, count as torchvision's.
+
+    Args:
+        first: weight of conv1_1, (64, 3, 3, 3).
+    """
+    if first.shape != (64, 3, 3, 3):
+        return "torchvision"  # not VGG-19 at all, which `load_into` will say
+    positive = (first[:, 1, 1, 1] > 0).tolist()
+    agreeing = sum(sign == bool(_CAFFE_SIGNS >> (63 - kernel) & 1) for kernel, sign in enumerate(positive))
+    return "caffe" if agreeing >= _CAFFE_AGREEMENT else "torchvision"
+
+
+def _downloaded_vgg19(progress: bool) -> Path:
+    """torchvision's VGG-19 in torch's cache, fetched if it is not there."""
+    import torchvision  # only here: it takes a second
+
+    url = torchvision.models.VGG19_Weights.IMAGENET1K_V1.url
+    path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
+    if not path.is_file():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # the file's name carries the start of its SHA-256 sum, which torch verifies before it is put in place
+            torch.hub.download_url_to_file(url, str(path), path.stem.rpartition("-")[2], progress)
+        except (OSError, RuntimeError) as error:
+            reason = str(getattr(error, "reason", None) or error).splitlines()[0]
+            raise WeightsError(
+                f"{url}: cannot be downloaded: {reason}; put the file at {path}, or name one with --weights"
+            ) from None
+    return path

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from styleshuffle import descriptors, matching, reshuffle
 from styleshuffle.descriptors import fit_describer, instance_normalise
-from styleshuffle.matching import Field, match_all, refine, upsample, usage
+from styleshuffle.matching import Field, counted, match_all, match_counting, refine, upsample, usage
 from styleshuffle.reshuffle import StyleLevel, match_first, style_level, vote
 
 # ----------------------------------------------------------------------------------------------------------- helpers
@@ -316,3 +316,18 @@ def test_votes_stay_within_the_styles_range_at_every_border(patch: int) -> None:
         assert voted.shape == (4, 4, 7)
         assert (voted.amax((1, 2)) <= features.amax((1, 2)) + 1e-6).all()
         assert (voted.amin((1, 2)) >= features.amin((1, 2)) - 1e-6).all()
+
+
+def test_counting_takes_the_best_patch_less_what_its_uses_cost() -> None:
+    # both positions like patch 0 best; one use costs 0.9 / 3^2 x 2 styles / 2 positions = 0.1
+    style = torch.eye(2)
+    content = torch.tensor([[0.6, 0.4], [0.55, 0.45 + 0.02]])
+    field = match_counting(content, style, ((1, 2), (1, 2)), 0.9, patch=3)
+    assert field.match.tolist() == [[0, 1]]
+    assert torch.allclose(field.prices, torch.tensor([[-0.1, -0.1]]))
+    assert match_counting(content, style, ((1, 2), (1, 2)), 0.0, patch=3).match.tolist() == [[0, 0]]
+
+
+def test_counted_prices_are_lambda_times_use() -> None:
+    field = Field(torch.tensor([[0, 0, 1]]), torch.zeros(1, 3))
+    assert torch.allclose(counted(field, 0.9, 3).prices, torch.tensor([[-0.2, -0.1, 0.0]]))

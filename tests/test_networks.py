@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import pickle
 import shutil
+import types
+import urllib.error
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,12 +18,20 @@ import torchvision
 from torch import Tensor
 
 from styleshuffle import vgg, weights
-from styleshuffle.decoder import COMPACT_SEGMENTS, compact_decoder, load_compact_decoder
-from styleshuffle.errors import WeightsError
+from styleshuffle.decoder import COMPACT_SEGMENTS, decoder_for, load_compact_decoder, load_decoder, save_decoder
+from styleshuffle.errors import SettingsError, WeightsError
 from styleshuffle.images import read
 from styleshuffle.moments import moments, transfer
 from styleshuffle.training.decoder import WhitenedDecoder, psnr, reconstruct
-from styleshuffle.vgg import VGG, load_compact, load_vgg19
+from styleshuffle.vgg import (
+    CAFFE_INPUT,
+    TORCHVISION_INPUT,
+    VGG,
+    detect_convention,
+    load_compact,
+    load_encoder,
+    load_vgg19,
+)
 from styleshuffle.weights import bundled_folder, load_bundled, load_tensors, save_tensors
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
@@ -175,6 +189,79 @@ def test_a_wrong_tensor_is_refused_by_name(vgg19_file: Path, tmp_path: Path) -> 
         load_vgg19(tmp_path / "other.pth")
 
 
+def test_a_file_with_a_gap_is_another_network(vgg19_file: Path, tmp_path: Path) -> None:
+    tensors = torch.load(vgg19_file, weights_only=True)
+    vgg16_like = {key: value for key, value in tensors.items() if not key.startswith("features.16.")}
+    torch.save(vgg16_like, tmp_path / "vgg16.pth")
+    with pytest.raises(WeightsError, match=r"vgg16\.pth: not VGG-19: no tensor 'features\.16\.weight'"):
+        load_vgg19(tmp_path / "vgg16.pth")
+
+
+def test_the_convention_is_told_by_the_first_kernels_signs() -> None:
+    torch.manual_seed(0)
+    first = torch.randn(64, 3, 3, 3)
+    assert detect_convention(first) == "torchvision"
+    signs = torch.tensor([1.0 if vgg._CAFFE_SIGNS >> (63 - kernel) & 1 else -1.0 for kernel in range(64)])
+    first[:, 1, 1, 1] = first[:, 1, 1, 1].abs() * signs
+    assert detect_convention(first) == detect_convention(0.01 * first.half()) == "caffe"
+    first[:8, 1, 1, 1] *= -1
+    assert detect_convention(first) == "caffe"
+    first[8, 1, 1, 1] *= -1
+    assert detect_convention(first) == "torchvision"
+
+
+def test_a_forced_convention_is_obeyed_and_an_unknown_one_refused(vgg19_file: Path) -> None:
+    assert torch.equal(load_encoder("vgg19", vgg19_file).mean.flatten(), torch.tensor(TORCHVISION_INPUT[0]))
+    assert torch.equal(load_encoder("vgg19", vgg19_file, "caffe").mean.flatten(), torch.tensor(CAFFE_INPUT[0]))
+    with pytest.raises(SettingsError, match=r"convention: 'bgr' is unknown; use one of caffe, torchvision"):
+        load_encoder("vgg19", vgg19_file, "bgr")
+    with pytest.raises(SettingsError, match=r"encoder: 'vgg16' is unknown"):
+        load_encoder("vgg16")
+    with pytest.raises(SettingsError, match=r"convention: is for vgg19 only"):
+        load_encoder("compact", convention="caffe")
+
+
+def test_vgg19_is_fetched_once_and_then_used_offline(
+    vgg19_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = []
+
+    def opened(request: urllib.request.Request, *args: Any, **kwargs: Any) -> io.BufferedReader:
+        fetched.append(request.full_url)
+        return vgg19_file.open("rb")
+
+    sha256 = hashlib.sha256(vgg19_file.read_bytes()).hexdigest()
+    url = f"https://example.org/vgg19-{sha256[:8]}.pth"
+    monkeypatch.setattr(torchvision.models.VGG19_Weights, "IMAGENET1K_V1", types.SimpleNamespace(url=url))
+    monkeypatch.setattr(torch.hub, "urlopen", opened)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    nets = [load_encoder("vgg19") for _ in range(2)]
+    assert fetched == [url]
+    assert torch.equal(nets[0].features[0].weight, nets[1].features[0].weight)
+
+    monkeypatch.setattr(torchvision.models.VGG19_Weights, "IMAGENET1K_V1", types.SimpleNamespace(url=url[:-12] + "0" * 8))
+    with pytest.raises(WeightsError, match=r"cannot be downloaded: invalid hash value.*put the file at .*--weights"):
+        load_encoder("vgg19")
+
+
+def test_without_network_and_file_the_message_says_where_both_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*args: Any, **kwargs: Any) -> None:
+        raise urllib.error.URLError(OSError(-2, "Name or service not known"))
+
+    monkeypatch.setattr(torch.hub, "urlopen", unreachable)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(WeightsError) as refusal:
+        load_encoder("vgg19")
+    url = torchvision.models.VGG19_Weights.IMAGENET1K_V1.url
+    path = tmp_path / "checkpoints" / url.rpartition("/")[2]
+    assert str(refusal.value) == (
+        f"{url}: cannot be downloaded: [Errno -2] Name or service not known; put the file at {path}, "
+        "or name one with --weights"
+    )
+
+
 def test_the_compact_encoder_refuses_another_networks_file(encoder: VGG, tmp_path: Path) -> None:
     tensors = {**encoder.state_dict(), "features.2.bias": torch.zeros(7)}
     save_tensors(tensors, tmp_path / "wrong.safetensors")
@@ -277,7 +364,7 @@ def test_damaged_bundled_weights_stop_the_encoder(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("level", [1, 2, 3, 4])
 def test_each_segment_gives_the_next_finer_level(encoder: VGG, level: int) -> None:
-    decoder = compact_decoder(encoder)
+    decoder = decoder_for(encoder)
     with torch.inference_mode():
         found = decoder(torch.rand(2, encoder.channels[level], 4, 6), level)
     assert found.shape == ((2, encoder.channels[level - 1], 8, 12) if level > 1 else (2, 3, 4, 6))
@@ -314,3 +401,14 @@ def test_psnr_of_a_known_error(encoder: VGG, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(decoding, "reconstruct", lambda encoder, decoder, pictures, level: pictures + 0.1)
     assert psnr(encoder, None, torch.rand(5, 3, 8, 8), 1, batch=2) == pytest.approx(20, abs=1e-3)
+
+
+def test_a_decoder_belongs_to_its_encoder(encoder: VGG, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    decoder = decoder_for(encoder)
+    save_decoder(decoder, encoder, tmp_path / "decoder.safetensors")
+    loaded = load_decoder(encoder, tmp_path / "decoder.safetensors")
+    for key, value in decoder.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value.half().float())
+    with pytest.raises(WeightsError, match=r"decoder\.safetensors: was trained for another encoder"):
+        load_decoder(VGG(), tmp_path / "decoder.safetensors")
