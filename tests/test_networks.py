@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import email.message
 import hashlib
-import io
 import pickle
 import shutil
 import types
 import urllib.error
 import urllib.request
+import urllib.response
 from pathlib import Path
 from typing import Any
 
@@ -226,20 +227,21 @@ def test_vgg19_is_fetched_once_and_then_used_offline(
 ) -> None:
     fetched = []
 
-    def opened(request: urllib.request.Request, *args: Any, **kwargs: Any) -> io.BufferedReader:
+    def opened(request: urllib.request.Request, *args: Any, **kwargs: Any) -> urllib.response.addinfourl:
         fetched.append(request.full_url)
-        return vgg19_file.open("rb")
+        return urllib.response.addinfourl(vgg19_file.open("rb"), email.message.Message(), request.full_url)
 
     sha256 = hashlib.sha256(vgg19_file.read_bytes()).hexdigest()
     url = f"https://example.org/vgg19-{sha256[:8]}.pth"
-    monkeypatch.setattr(torchvision.models.VGG19_Weights, "IMAGENET1K_V1", types.SimpleNamespace(url=url))
+    published = types.SimpleNamespace(url=url)
+    monkeypatch.setattr(torchvision.models, "VGG19_Weights", types.SimpleNamespace(IMAGENET1K_V1=published))
     monkeypatch.setattr(torch.hub, "urlopen", opened)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     nets = [load_encoder("vgg19") for _ in range(2)]
     assert fetched == [url]
     assert torch.equal(nets[0].features[0].weight, nets[1].features[0].weight)
 
-    monkeypatch.setattr(torchvision.models.VGG19_Weights, "IMAGENET1K_V1", types.SimpleNamespace(url=url[:-12] + "0" * 8))
+    published.url = url[:-12] + "00000000.pth"
     with pytest.raises(WeightsError, match=r"cannot be downloaded: invalid hash value.*put the file at .*--weights"):
         load_encoder("vgg19")
 
