@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .images import Picture
     from .stylizer import Stylizer
 
-_EVERYDAY = ("size", "strength", "seed", "style_scale")
+_EVERYDAY = ("size", "strength", "seed", "style_scale", "refine")
 _METHOD = tuple(setting.name for setting in fields(Settings) if setting.name not in _EVERYDAY)
 _FILE = click.Path(dir_okay=False)
 _DISK_FULL = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}

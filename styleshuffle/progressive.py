@@ -7,13 +7,12 @@ not through pixels: re-encoding a decoded picture at each level costs an encodin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .decoder import Decoder
 from .matching import Field, counted, refine, upsample
 from .moments import transfer
 from .reshuffle import StyleLevel, match_first, style_level, vote
@@ -29,13 +28,15 @@ class Progress:
 
     Attributes:
         fraction: share of the work that is done, about in proportion to time, 0 to 1.
-        stage: what was finished: "relu4_1", ..., "decode".
+        stage: what was finished: "relu4_1", ..., "decode", "refine".
+        level: 4 for relu4_1, ..., 0 for the picture.
         features: of the level just finished, (C, H, W); the picture (3, H, W) at the end, RGB, in [0, 1].
         field: who went where at this level, if matching was part of it.
     """
 
     fraction: float
     stage: str
+    level: int
     features: Tensor | None = None
     field: Field | None = None
 
@@ -56,7 +57,7 @@ def _matches(level: int, settings: Settings) -> bool:
 
 
 def shuffle(
-    content: dict[int, Tensor], style: dict[int, StyleLevel], decoder: Decoder, settings: Settings
+    content: dict[int, Tensor], style: dict[int, StyleLevel], decoder: Callable[[Tensor, int], Tensor], settings: Settings
 ) -> Iterator[Progress]:
     """Stylize, yielding after each turn of each level; the last one holds the picture.
 
@@ -65,7 +66,7 @@ def shuffle(
     Args:
         content: features (C, H, W) of the content by level.
         style: from `prepare_style` with the same settings.
-        decoder: the chain that belongs to the encoder of both.
+        decoder: the `Decoder` that belongs to the encoder of both, or an `Inverter`.
     """
     turns = {level: settings.at("turns", level) for level in settings.levels}
     costs = {level: turns[level] * _COST[level] * content[level][0].numel() for level in settings.levels}
@@ -93,8 +94,8 @@ def shuffle(
                     field = refine(field, patterns.describer(query), patterns.descriptors)
             query = torch.lerp(vote(patterns, field, settings.at("patch_sizes", level)), target, weight)
             spent += costs[level] / turns[level]
-            yield Progress(0.99 * spent / total, f"relu{level}_1", query, field)
+            yield Progress(0.99 * spent / total, f"relu{level}_1", level, query, field)
         current = decoder(query[None], level)[0]
     for level in range(settings.levels[-1] - 1, 0, -1):
         current = decoder(current[None], level)[0]
-    yield Progress(1.0, "decode", current.clamp(0, 1))
+    yield Progress(1.0, "decode", 0, current.clamp(0, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -14,7 +15,10 @@ from torch import Tensor
 from .decoder import Decoder, load_compact_decoder, load_decoder
 from .errors import SettingsError, WeightsError
 from .images import Picture, fit_size, read, to_pil
+from .inversion import STEPS, InversionStep, Inverter
+from .matching import Field
 from .progressive import Progress, prepare_style, shuffle
+from .refinement import refine_picture
 from .reshuffle import StyleLevel
 from .settings import Settings, settings_from
 from .vgg import VGG, load_encoder
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 _BYTES_AT_REST = 600 * 2**20  # mostly torch itself
 _BYTES_A_PIXEL = 900  # measured by benchmarks/speed.py at 256 and 1024
+_REFINE_COST = 0.2  # of a step of refinement, in feed-forward pictures, measured at 512
 _STYLE_SIZES_KEPT = 4  # a folder often holds upright and lying pictures
 
 
@@ -133,14 +138,50 @@ class Stylizer:
         self, content: Tensor, style: dict[int, StyleLevel], progress: Callable[[Progress], None] | None = None
     ) -> Tensor:
         """A content picture (1, 3, H, W), RGB in [0, 1], in a prepared style; the result likewise, on the CPU."""
-        features = self.encoder(_to_multiple(content.to(self.device)), self.settings.levels)
-        shuffled = shuffle(
-            {level: found[0].contiguous() for level, found in features.items()}, style, self.decoder, self.settings
+        picture = _to_multiple(content.to(self.device))
+        features = {level: found[0].contiguous() for level, found in self.encoder(picture, self.settings.levels).items()}
+        report = _Report(progress, self.settings, inverts=self.decoder is None)
+        decoder = self.decoder or Inverter(
+            self.encoder, picture, optimizer=self.settings.optimizer, progress=report.inversion
         )
-        for step in shuffled:
-            if progress is not None:
-                progress(step)
-        return step.features[None, :, : content.shape[2], : content.shape[3]].cpu()
+        fields: dict[int, Field] = {}
+        for step in shuffle(features, style, decoder, self.settings):
+            if step.field is not None:
+                fields[step.level] = step.field
+            report.feed_forward(step)
+        result = step.features
+        if self.settings.refine:
+            for step in refine_picture(result, self.encoder, features, style, fields, self.settings):
+                result = step.features
+                report.refinement(step)
+        return result[None, :, : content.shape[2], : content.shape[3]].cpu()
+
+
+class _Report:
+    """Turns the progress of the parts of a picture's work into that of the whole, which never goes back."""
+
+    def __init__(self, progress: Callable[[Progress], None] | None, settings: Settings, inverts: bool) -> None:
+        self.progress, self.levels, self.inverts = progress, settings.levels, inverts
+        # share of the work before the refinement; inversion takes about as long as so many steps of refinement
+        before = 4 * STEPS * _REFINE_COST if inverts else 1
+        self.first = before / (before + _REFINE_COST * settings.refine)
+
+    def feed_forward(self, step: Progress) -> None:
+        fraction = step.fraction
+        if self.inverts and step.level:  # next to the inversion, matching costs nothing
+            fraction = (self.levels[0] - step.level) / self.levels[0]
+        self._tell(step, fraction * self.first)
+
+    def inversion(self, step: InversionStep) -> None:
+        fraction = (self.levels[0] - step.level + step.step / step.steps) / self.levels[0]
+        self._tell(Progress(0, f"inversion of relu{step.level}_1", step.level - 1), min(0.99, fraction) * self.first)
+
+    def refinement(self, step: Progress) -> None:
+        self._tell(step, 1 - (1 - step.fraction) * (1 - self.first))
+
+    def _tell(self, step: Progress, fraction: float) -> None:
+        if self.progress is not None:
+            self.progress(replace(step, fraction=fraction))
 
 
 def stylize(content: Source, style: Source, **settings: Any) -> Image:

@@ -46,6 +46,7 @@ needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="the README
 # what they were asked for.
 _COMMANDS = {
     "styleshuffle": 'exec "$PYTHON" -m styleshuffle "$@"',
+    "styleshuffle-eval": 'exec "$PYTHON" -m styleshuffle.evaluate_cli "$@"',
     "python": 'if [ "$1 $2" = "-m pytest" ]; then echo "python $*" >> "$ASKED"; else exec "$PYTHON" "$@"; fi',
     "python3": '[ "$1 $2" = "-m venv" ] && mkdir -p "$3/bin" && touch "$3/bin/activate" && echo "python3 $*" >> "$ASKED"',
     "pip": 'echo "pip $*" >> "$ASKED"',
@@ -233,12 +234,19 @@ def settings_table() -> str:
 
 def _row(setting: Field[Any]) -> str:
     default: Any = "auto" if setting.default is None else setting.default
+    if isinstance(default, bool):
+        default = "on" if default else "off"
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
     low, high, help = (setting.metadata[key] for key in ("low", "high", "help"))
     each = "each " if isinstance(setting.default, tuple) else ""
-    between = f"{each}{low} to {high}" if low is not None else ""
+    between = f"{each}{low} to {high}" if low is not None else _choices(setting)
     return f"| `--{setting.name.replace('_', '-')}` | {default} | {between} | {help} |"
+
+
+def _choices(setting: Field[Any]) -> str:
+    kind = typing.get_type_hints(Settings)[setting.name]
+    return f"or `--no-{setting.name}`" if kind is bool else ", ".join(typing.get_args(kind))
 
 
 if __name__ == "__main__":

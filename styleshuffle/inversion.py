@@ -1,0 +1,203 @@
+"""The decoder's job without a decoder: find by gradient the picture whose features are the wanted ones; for any encoder.
+
+After Mahendran and Vedaldi, "Understanding deep image representations by inverting them" (CVPR 2015). What is optimised
+is always the picture, also where the features of the next finer level are wanted, which are then encoded from it.
+Optimising those features themselves is cheaper, but finds some that no picture has: half of what pooling drops is free,
+and the finer levels cannot make up for that. Three things make few steps enough:
+
+- the picture is the sum of a pyramid, all levels of which move at once (as in Kolkin et al., "Style transfer by relaxed
+  optimal transport and self-similarity", CVPR 2019): steps on pixels alone would first of all make noise;
+- only the *change* from the start has to be smooth, so a picture that already fits stays as it is, to the bit;
+- each level starts from the picture that the coarser level came to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim import LBFGS, Adam, Optimizer
+
+from .errors import SettingsError
+from .optim import GenericAdam
+from .vgg import VGG
+
+STEPS = 80  # at most, a level
+_RATE = 0.03  # of the two Adams' first step, in units of the picture's range
+_GENERIC = 0.1
+_WARMUP = 10
+_SMOOTHNESS = 10.0  # weight of the change's squared slope
+_SMALLEST = 4  # pixels of the shorter side at the pyramid's top
+_PATIENCE = 10  # steps ...
+_LEAST_GAIN = 0.02  # ... in which the loss has to fall by this share, or the search ends
+
+
+@dataclass(frozen=True)
+class InversionStep:
+    """Where the search for a picture stands.
+
+    Attributes:
+        level: whose features are searched for: 4 for relu4_1.
+        step, steps: number of the step, from 1, and how many there are at most.
+        loss: the least so far; near 0 where the features fit, about 1 where only their mean does.
+        picture: of that loss, (N, 3, H, W), RGB in [0, 1].
+    """
+
+    level: int
+    step: int
+    steps: int
+    loss: float
+    picture: Tensor
+
+
+def invert(
+    encoder: VGG, target: Tensor, level: int, start: Tensor, steps: int = STEPS, optimizer: str = "adam"
+) -> Iterator[InversionStep]:
+    """Search for a picture with given features, yielding after each step; ends early when the loss stalls.
+
+    The loss is mean |E(x) - target|^2 / variance(target) + a weight times the mean squared slope of x - start; the
+    picture is never worse by it than the start. Works in inference mode too. Memory is that of the encoder's
+    activations up to the level.
+
+    Args:
+        encoder: E; its weights are left alone.
+        target: relu{level}_1, (N, C, H', W').
+        level: 1 to the encoder's deepest.
+        start: the picture to start from, (N, 3, H, W), RGB in [0, 1].
+        steps: how many at most; a step of "lbfgs" costs about two of the others'.
+        optimizer: "adam", "lbfgs" or "generic-adam".
+
+    Raises:
+        SettingsError: no such optimizer.
+    """
+    search = _Search(encoder, target, level, start, steps, optimizer)
+    bests = []
+    for step in range(1, steps + 1):
+        search.step(min(1, step / _WARMUP) * (1 - (step - 1) / steps))
+        yield InversionStep(level, step, steps, search.best, search.picture)
+        bests.append(search.best)
+        patience = max(_WARMUP, steps // 8)
+        if step > patience and search.best >= (1 - _LEAST_GAIN) * bests[-1 - patience]:
+            break
+
+
+class Inverter:
+    """Stands in for a `Decoder` where there is none for the encoder.
+
+    Args:
+        encoder: any; its features are what is inverted.
+        content: the picture to start from, (1, 3, H, W), RGB in [0, 1], of the size that is wanted.
+        steps, optimizer: see `invert`.
+        progress: called after each step; an exception from it stops the work.
+
+    Raises:
+        SettingsError: no such optimizer.
+    """
+
+    def __init__(
+        self,
+        encoder: VGG,
+        content: Tensor,
+        steps: int = STEPS,
+        optimizer: str = "adam",
+        progress: Callable[[InversionStep], None] | None = None,
+    ) -> None:
+        self.encoder, self.steps, self.optimizer, self.progress = encoder, steps, optimizer, progress
+        self._found = {}
+        self._content = content
+
+    @torch.no_grad()
+    def __call__(self, features: Tensor, level: int) -> Tensor:
+        """As `Decoder.forward`: features (1, C, H, W) of relu{level}_1 to those of the next finer level, or the picture.
+
+        Starts from the picture last found for the next coarser level, or from the content.
+        """
+        picture = self._found.get(level + 1, self._content)
+        for step in invert(self.encoder, features, level, picture, self.steps, self.optimizer):
+            picture = step.picture
+            if self.progress is not None:
+                self.progress(step)
+        self._found[level] = picture
+        return self.encoder(picture, [level - 1])[level - 1] if level > 1 else picture
+
+
+class _Search:
+    """What `invert` keeps between two steps, which are outside of inference mode; a generator cannot leave it alone."""
+
+    @torch.inference_mode(False)
+    def __init__(self, encoder: VGG, target: Tensor, level: int, start: Tensor, steps: int, optimizer: str) -> None:
+        self.encoder, self.level = encoder, level
+        self.target, self.start = target.detach().clone(), start.detach().clone()
+        centred = self.target - self.target.mean((2, 3), keepdim=True)
+        self.variance = centred.square().mean().clamp_min(1e-12)
+        self.layers = [layer.requires_grad_() for layer in _split(self.start)]
+        self.optimizer = make_optimizer(optimizer, self.layers)
+        self.best, self.picture = float("inf"), self.start
+
+    @torch.inference_mode(False)
+    @torch.enable_grad()
+    def step(self, remaining: float) -> None:
+        if isinstance(self.optimizer, Adam):
+            self.optimizer.param_groups[0]["lr"] = _RATE * remaining
+        self.optimizer.step(self._evaluate)
+
+    def _evaluate(self) -> Tensor:
+        free = _merge(self.layers)
+        picture = free.clamp(0, 1)
+        fit = (self.encoder(picture, [self.level])[self.level] - self.target).square().mean() / self.variance
+        outside = (free - picture).square().mean()  # clamping leaves no gradient that would bring values back
+        loss = fit + _SMOOTHNESS * _squared_slope(free - self.start) + outside
+        if float(loss.detach()) < self.best:
+            self.best, self.picture = float(loss.detach()), picture.detach()
+        total = loss * free.numel()  # the gradient of a pixel is then of order 1, as L-BFGS expects
+        for layer, gradient in zip(self.layers, torch.autograd.grad(total, self.layers), strict=True):
+            layer.grad = gradient
+        return total.detach()
+
+
+def make_optimizer(name: str, parameters: list[Tensor], rate: float | None = None) -> Optimizer:
+    """An optimiser for pictures by name.
+
+    Args:
+        name: "adam", "lbfgs" or "generic-adam".
+        rate: of the two Adams' first step.
+
+    Raises:
+        SettingsError: no such optimizer.
+    """
+    if name == "adam":
+        return Adam(parameters, lr=rate or _RATE, betas=(0.9, 0.99))
+    if name == "generic-adam":
+        return GenericAdam(parameters, lr=_GENERIC)
+    if name == "lbfgs":
+        return LBFGS(parameters, max_iter=1, max_eval=20, history_size=10, line_search_fn="strong_wolfe")
+    raise SettingsError(f"optimizer: {name!r} is unknown; use one of adam, lbfgs, generic-adam")
+
+
+def _split(picture: Tensor) -> list[Tensor]:
+    """The pyramid of a picture, from fine to coarse; `_merge` is the inverse."""
+    layers = []
+    while min(picture.shape[2:]) >= 2 * _SMALLEST:
+        coarse = F.avg_pool2d(picture, 2, ceil_mode=True)
+        layers.append(picture - _enlarged(coarse, picture))
+        picture = coarse
+    return [*layers, picture.clone()]
+
+
+def _merge(layers: list[Tensor]) -> Tensor:
+    *finer, picture = layers
+    for layer in reversed(finer):
+        picture = _enlarged(picture, layer) + layer
+    return picture
+
+
+def _enlarged(picture: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(picture, like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _squared_slope(picture: Tensor) -> Tensor:
+    """Mean squared difference of neighbouring pixels, down plus along."""
+    return picture.diff(dim=2).square().mean() + picture.diff(dim=3).square().mean()

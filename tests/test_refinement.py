@@ -1,0 +1,69 @@
+"""Finishing in the image domain, and the encoder without a decoder, through the Python interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from styleshuffle import Progress, Stylizer
+from styleshuffle.evaluation import measure
+from styleshuffle.images import read
+from styleshuffle.vgg import load_compact
+from styleshuffle.weights import bundled_folder
+
+SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+
+
+def sample(name: str, size: tuple[int, int] = (160, 128)) -> Tensor:
+    return read(SAMPLES / name).tensor(size)
+
+
+@pytest.fixture(scope="module")
+def content() -> Tensor:
+    return sample("content/cat.jpg")
+
+
+@pytest.fixture(scope="module")
+def style() -> Tensor:
+    return sample("style/swirling_night.jpg")
+
+
+def make(content: Tensor, style: Tensor, **options: object) -> tuple[Tensor, list[Progress]]:
+    stylizer, steps = Stylizer(device="cpu", **options), []
+    return stylizer.apply(content, stylizer.prepare(style), steps.append), steps
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "generic-adam"])
+def test_refinement_brings_the_picture_nearer_to_the_style(content: Tensor, style: Tensor, optimizer: str) -> None:
+    before, _ = make(content, style)
+    after, steps = make(content, style, refine=8, optimizer=optimizer)
+    judge = load_compact()
+    one, other = measure(judge, before, content, style), measure(judge, after, content, style)
+    assert other.coherence < 0.95 * one.coherence
+    assert other.completeness < 0.97 * one.completeness
+    assert after.shape == content.shape and float(after.min()) >= 0 and float(after.max()) <= 1
+    assert [step.stage for step in steps[-8:]] == ["refine"] * 8
+    fractions = [step.fraction for step in steps]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    assert torch.is_inference_mode_enabled() is False and torch.is_grad_enabled()
+
+
+def test_refinement_is_deterministic(content: Tensor, style: Tensor) -> None:
+    assert torch.equal(make(content, style, refine=2)[0], make(content, style, refine=2)[0])
+
+
+def test_an_encoder_without_a_decoder_is_inverted(content: Tensor, style: Tensor) -> None:
+    own = bundled_folder() / "encoder.safetensors"  # as a file, so that its bundled decoder is not taken
+    result, steps = make(content, style, weights=own)
+    decoded, _ = make(content, style)
+    judge = load_compact()
+    inverted, usual = measure(judge, result, content, style), measure(judge, decoded, content, style)
+    unchanged = measure(judge, content, content, style)
+    assert inverted.gram < 0.7 * unchanged.gram
+    assert inverted.coherence < 1.05 * usual.coherence
+    assert {step.stage for step in steps} >= {f"inversion of relu{level}_1" for level in (4, 3, 2, 1)}
+    fractions = [step.fraction for step in steps]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
