@@ -2,5 +2,14 @@
 
 from .convergence import Condition, Convergence, check_convergence
 from .generic_adam import GenericAdam
+from .quantized_adam import ProtocolBytes, QuantizedAdam, merged_state
 
-__all__ = ["Condition", "Convergence", "GenericAdam", "check_convergence"]
+__all__ = [
+    "Condition",
+    "Convergence",
+    "GenericAdam",
+    "ProtocolBytes",
+    "QuantizedAdam",
+    "check_convergence",
+    "merged_state",
+]

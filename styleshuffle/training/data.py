@@ -1,9 +1,12 @@
-"""Crops from a folder of pictures: the same ones for the same folder, numbers and seed."""
+"""Crops from a folder of pictures, and the order they are seen in: the same for the same folder, numbers and seed."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,8 @@ from torch import Tensor
 
 from ..errors import PictureError, SettingsError
 from ..images import READABLE, read
+
+_THREADS = min(8, os.cpu_count() or 1)  # each holds a decoded picture
 
 
 def split(folder: str | Path, holdout: int, seed: int) -> tuple[list[Path], list[Path]]:
@@ -27,33 +32,74 @@ def split(folder: str | Path, holdout: int, seed: int) -> tuple[list[Path], list
     return [p for i, p in enumerate(paths) if i not in held], [paths[i] for i in sorted(held)]
 
 
-def random_crops(
-    paths: Sequence[Path], count: int, side: int, seed: int, tick: Callable[[], None] = lambda: None
-) -> Tensor:
-    """``count`` square crops, spread evenly over the pictures, as uint8 (count, 3, side, side).
+def draw(count: int, seed: int, start: int, number: int) -> Tensor:
+    """Which of ``count`` crops are seen at the positions start, ..., start + number - 1 of a run, int64 (number,).
 
-    The crop is between 3/4 and twice ``side`` wide before it is resized (so that the networks meet fine and smooth
-    detail alike) and mirrored half of the time. Pictures that cannot be read are passed over.
+    Every ``count`` positions are an epoch, which has all crops once, in an order drawn by seed and epoch.
+    """
+    first, last = start // count, (start + number - 1) // count
+    orders = [np.random.default_rng([seed, epoch]).permutation(count) for epoch in range(first, last + 1)]
+    return torch.from_numpy(np.concatenate(orders)[start - first * count :][:number])
+
+
+def random_crops(
+    paths: Sequence[Path], count: int, side: int, seed: int, tick: Callable[[int], None] = lambda done: None
+) -> tuple[Tensor, list[Path]]:
+    """``count`` square crops, spread evenly over the pictures, and which pictures cannot be read and were left out.
+
+    A crop is between 3/4 and twice ``side`` wide before it is resized (so that the networks meet fine and smooth detail
+    alike) and mirrored half of the time. Pictures are read by several threads; the crops do not depend on how many.
+
+    Args:
+        tick: told how many crops are done.
+
+    Returns:
+        the crops, uint8 (count, 3, side, side), in random order, and the unreadable pictures, of those that were tried:
+        all, unless there are more pictures than crops.
+
+    Raises:
+        PictureError: no picture can be read.
     """
     random = np.random.default_rng(seed)
-    crops: list[Tensor] = []
-    unreadable: set[Path] = set()
-    while len(crops) < count:
-        readable = [path for path in paths if path not in unreadable]
-        if not readable:
+    pictures, places = random.permutation(len(paths)).tolist(), random.permutation(count).tolist()
+    crops = torch.empty((count, 3, side, side), dtype=torch.uint8)
+    unreadable: set[int] = set()
+    while places:  # a second turn makes up for pictures that turned out to be unreadable in the first
+        left = [index for index in pictures if index not in unreadable]
+        if not left:
             raise PictureError(f"{paths[0].parent}: none of the {len(paths)} training pictures can be read; check them")
-        each = math.ceil((count - len(crops)) / len(readable))
-        for path in readable:
-            try:
-                picture = read(path).pil().convert("RGB")
-            except PictureError:
-                unreadable.add(path)
-                continue
-            for _ in range(min(each, count - len(crops))):
-                crops.append(_random_crop(picture, side, random))
-                tick()
-    order = torch.from_numpy(random.permutation(count))
-    return torch.stack(crops)[order]
+        each, more = divmod(len(places), len(left))
+        quotas = {index: each + (order < more) for order, index in enumerate(left) if each or order < more}
+        seeds = [(seed, len(places), index) for index in quotas]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = pool.map(_cut, [paths[index] for index in quotas], quotas.values(), repeat(side), seeds)
+            for index, some in zip(quotas, found, strict=True):
+                if some is None:
+                    unreadable.add(index)
+                for crop in some or ():
+                    crops[places.pop()] = crop
+                tick(count - len(places))
+    return crops, [paths[index] for index in sorted(unreadable)]
+
+
+def _cut(path: Path, number: int, side: int, seed: Sequence[int]) -> list[Tensor] | None:
+    """Crops of a picture; None if it cannot be read."""
+    picture, random = _picture(path), np.random.default_rng(seed)
+    return None if picture is None else [_random_crop(picture, side, random) for _ in range(number)]
+
+
+def _picture(path: Path) -> Image.Image | None:
+    """An upright picture in sRGB; None if it cannot be read.
+
+    `read` decodes one file at a time, for it changes global settings of Pillow; decoded here, files are decoded side by
+    side.
+    """
+    try:
+        with Image.open(path, formats=[Image.registered_extensions()[suffix] for suffix in READABLE]) as image:
+            image.load()
+            return read(image).pil().convert("RGB")
+    except Exception:  # a damaged file can make Pillow raise nearly anything
+        return None
 
 
 def _random_crop(picture: Image.Image, side: int, random: np.random.Generator) -> Tensor:
@@ -66,13 +112,20 @@ def _random_crop(picture: Image.Image, side: int, random: np.random.Generator) -
     return torch.from_numpy(np.asarray(crop).copy()).permute(2, 0, 1)
 
 
-def centre_crops(paths: Sequence[Path], side: int) -> Tensor:
-    """The middle of each picture at its own size, as float32 (N, 3, side, side) in [0, 1]; small ones are enlarged."""
-    crops = []
+def centre_crops(paths: Sequence[Path], side: int) -> tuple[Tensor, list[Path]]:
+    """The middle of each picture at its own size, and which pictures cannot be read and were left out.
+
+    Returns:
+        the crops, float32 (N, 3, side, side) in [0, 1], of small pictures enlarged, and the unreadable pictures.
+
+    Raises:
+        PictureError: no picture can be read.
+    """
+    crops, unreadable = [], []
     for path in paths:
-        try:
-            picture = read(path).pil().convert("RGB")
-        except PictureError:
+        picture = _picture(path)
+        if picture is None:
+            unreadable.append(path)
             continue
         scale = max(1.0, side / min(picture.size))
         if scale > 1:
@@ -81,4 +134,4 @@ def centre_crops(paths: Sequence[Path], side: int) -> Tensor:
         crops.append(torch.from_numpy(np.asarray(picture.crop((left, top, left + side, top + side))).copy()))
     if not crops:
         raise PictureError(f"{paths[0].parent}: none of the {len(paths)} pictures held out can be read; check them")
-    return torch.stack(crops).permute(0, 3, 1, 2).float() / 255
+    return torch.stack(crops).permute(0, 3, 1, 2).float() / 255, unreadable

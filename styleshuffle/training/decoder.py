@@ -12,17 +12,20 @@ segment before it makes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from ..decoder import Decoder, compact_decoder
+from ..decoder import Decoder, decoder_for
 from ..errors import SettingsError
 from ..vgg import VGG
 from .loop import Plan, Progress, train
+from .workers import Workers
 
 _FEATURE_WEIGHT = 0.05  # of 1 - R^2 of decoded features, beside the pixels' mean absolute error
+_PERCEPTUAL_LEVELS = (2, 3, 4)  # that decoded pictures are encoded again to
 _FLOOR = 1e-4  # of the largest eigenvalue, below which a direction of the features is not amplified further
 
 
@@ -43,7 +46,7 @@ class WhitenedDecoder(nn.Module):
 
     def __init__(self, encoder: VGG, crops: Tensor) -> None:
         super().__init__()
-        self.chain = compact_decoder(encoder).to(memory_format=torch.channels_last)
+        self.chain = decoder_for(encoder).to(memory_format=torch.channels_last)
         for layer in self.chain.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -73,9 +76,19 @@ class WhitenedDecoder(nn.Module):
         return self.colour[str(level - 1)](segment[:-1](x)).relu()
 
     @torch.no_grad()
+    def start_from(self, plain: Decoder) -> None:
+        """Take over a trained chain: the inverse of `folded`."""
+        self.chain.load_state_dict(plain.state_dict())
+        for level in self.levels:
+            first, last = _convolutions(self.chain, level)[0], _convolutions(self.chain, level)[-1]
+            if level > 1:
+                _after(last, self.whiten[str(level - 1)])
+            _before(first, self.colour[str(level)])
+
+    @torch.no_grad()
     def folded(self, encoder: VGG) -> Decoder:
         """The same function as a plain `Decoder`."""
-        plain = compact_decoder(encoder)
+        plain = decoder_for(encoder)
         plain.load_state_dict(self.chain.state_dict())
         for level in self.levels:
             first, last = _convolutions(plain, level)[0], _convolutions(plain, level)[-1]
@@ -127,16 +140,27 @@ def starting_levels(batch: int, levels: list[int]) -> dict[int, int]:
     return counts
 
 
-def learn(decoder: WhitenedDecoder, encoder: VGG, crops: Tensor, plan: Plan, batch: int) -> Iterator[Progress]:
-    """Train the chain on crops, uint8 (N, 3, side, side).
+def learn(
+    decoder: WhitenedDecoder,
+    encoder: VGG,
+    crops: Tensor,
+    plan: Plan,
+    perceptual: float = 0.0,
+    workers: Workers | None = None,
+    held_out: Tensor | None = None,
+) -> Iterator[Progress]:
+    """Train the chain on crops, uint8 (N, 3, side, side); see `train`.
 
-    The losses are the pixels' mean absolute error, by the level it was decoded from, and 1 - R^2 of decoded features.
+    The losses are the pixels' mean absolute error, by the level it was decoded from, 1 - R^2 of decoded features, and,
+    with weight ``perceptual``, 1 - R^2 of the features of the decoded picture (Johnson et al., "Perceptual losses for
+    real-time style transfer", ECCV 2016): pixels alone make decoded texture smooth.
+
+    ``held_out`` pictures, (N, 3, H, W) in [0, 1], are decoded now and then, for the log.
     """
     device = next(encoder.buffers()).device
-    counts = starting_levels(batch, decoder.levels)
+    counts = starting_levels(plan.batch, decoder.levels)
 
-    def losses(generator: torch.Generator) -> dict[str, Tensor]:
-        chosen = torch.randint(len(crops), (batch,), generator=generator)
+    def losses(chosen: Tensor) -> dict[str, Tensor]:
         pictures = (crops[chosen].to(device).float() / 255).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             encoded = encoder(pictures, decoder.levels)
@@ -151,10 +175,26 @@ def learn(decoder: WhitenedDecoder, encoder: VGG, crops: Tensor, plan: Plan, bat
             done += counts[level]
         errors = (x.float() - pictures).abs().mean((1, 2, 3)).split(list(counts.values()))
         for level, error in zip(counts, errors, strict=True):
-            parts[f"pixels from relu{level}_1"] = error.sum() / batch
+            parts[f"pixels from relu{level}_1"] = error.sum() / plan.batch
+        if perceptual:
+            for level, again in encoder(x, _PERCEPTUAL_LEVELS).items():
+                error = (again - encoded[level]).float().square().sum(1).mean() / decoder.variance[level]
+                parts[f"relu{level}_1 again"] = perceptual * error
         return parts
 
-    return train(decoder, losses, plan)
+    kind = f"decoder of the encoder {bytes(encoder.fingerprint().tolist()).hex()}"
+    look = None if held_out is None else partial(validation, encoder, decoder, held_out.to(device), decoder.levels)
+    return train(decoder, losses, len(crops), plan, workers, kind, look)
+
+
+def validation(
+    encoder: VGG, decoder: Decoder | WhitenedDecoder, pictures: Tensor, levels: Sequence[int]
+) -> tuple[Tensor, dict[str, float]]:
+    """A sheet with a row a picture, input | decoded from each level, (3, rows H, columns W), and the mean PSNRs in dB."""
+    columns = [pictures, *(reconstruct(encoder, decoder, pictures, level) for level in levels)]
+    sheet = torch.cat([torch.cat(list(column), 1) for column in columns], 2)
+    figures = {f"PSNR relu{level}_1": _psnr(pictures, back) for level, back in zip(levels, columns[1:], strict=True)}
+    return sheet, figures
 
 
 @torch.inference_mode()
@@ -168,9 +208,9 @@ def reconstruct(encoder: VGG, decoder: Decoder | WhitenedDecoder, pictures: Tens
 
 def psnr(encoder: VGG, decoder: Decoder | WhitenedDecoder, pictures: Tensor, level: int, batch: int = 4) -> float:
     """Mean peak signal-to-noise ratio of reconstructed pictures, in dB."""
-    ratios = [
-        -10 * math.log10(float((one - back).square().mean()))
-        for some in pictures.split(batch)
-        for one, back in zip(some, reconstruct(encoder, decoder, some, level), strict=True)
-    ]
-    return sum(ratios) / len(ratios)
+    parts = [(some, reconstruct(encoder, decoder, some, level)) for some in pictures.split(batch)]
+    return sum(_psnr(some, back) * len(some) for some, back in parts) / len(pictures)
+
+
+def _psnr(pictures: Tensor, back: Tensor) -> float:
+    return float((-10 * (pictures - back).square().mean((1, 2, 3)).log10()).mean())

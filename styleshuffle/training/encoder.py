@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ..vgg import COMPACT_WIDTHS, VGG
 from ..weights import load_tensors, save_tensors
 from .loop import Plan, Progress, train
+from .workers import Workers
 
 LEVELS = (2, 3, 4)
 _COMPONENTS = {2: 64, 3: 128, 4: 256}
@@ -105,12 +106,13 @@ def _principal_axes(teacher: VGG, crops: Tensor, batch: int) -> dict[int, tuple[
     return axes
 
 
-def distil(student: Student, crops: Tensor, targets: dict[str, Tensor], plan: Plan, batch: int) -> Iterator[Progress]:
-    """Train the student on cached targets; losses "relu2_1", ... are 1 - R^2 on the components kept."""
+def distil(
+    student: Student, crops: Tensor, targets: dict[str, Tensor], plan: Plan, workers: Workers | None = None
+) -> Iterator[Progress]:
+    """Train the student on cached targets; losses "relu2_1", ... are 1 - R^2 on the components kept. See `train`."""
     device = next(student.parameters()).device
 
-    def losses(generator: torch.Generator) -> dict[str, Tensor]:
-        chosen = torch.randint(len(crops), (batch,), generator=generator)
+    def losses(chosen: Tensor) -> dict[str, Tensor]:
         pictures = (crops[chosen].to(device).float() / 255).contiguous(memory_format=torch.channels_last)
         predicted = student(pictures)
         return {
@@ -121,7 +123,7 @@ def distil(student: Student, crops: Tensor, targets: dict[str, Tensor], plan: Pl
             for level in LEVELS
         }
 
-    return train(student, losses, plan)
+    return train(student, losses, len(crops), plan, workers, "encoder")
 
 
 @torch.inference_mode()

@@ -1,0 +1,89 @@
+"""What a run writes down while it trains: tables of numbers, pictures, and both in TensorBoard if wanted."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+from pathlib import Path
+
+from torch import Tensor
+
+from ..errors import SettingsError
+from ..images import to_pil, write
+
+_TABLES = ("losses", "validation")
+
+
+def check_tensorboard() -> None:
+    """Refuse to write for TensorBoard where it is not installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise SettingsError("--tensorboard: tensorboard is not installed; pip install 'styleshuffle[tensorboard]'")
+
+
+class Log:
+    """The tables ``losses.csv`` and ``validation.csv``, and the pictures, in the folder of a run.
+
+    What a table says of steps after ``done`` is dropped: a resumed run does them again.
+
+    Args:
+        folder: of the run; None writes nothing.
+        done: the number of steps done.
+        tensorboard: write all for TensorBoard too, into ``tensorboard/``.
+    """
+
+    def __init__(self, folder: Path | None, done: int = 0, tensorboard: bool = False) -> None:
+        self._folder, self._board = folder, None
+        self._headers: dict[str, list[str]] = {}
+        if folder is None:
+            return
+        for table in _TABLES:
+            self._headers[table] = _cut(folder / f"{table}.csv", done)
+        if tensorboard:
+            check_tensorboard()
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1)
+
+    def row(self, table: str, step: int, values: dict[str, float]) -> None:
+        """Add to a table what is known at a step."""
+        if self._folder is None:
+            return
+        header = ["step", *values]
+        with (self._folder / f"{table}.csv").open("a", newline="") as file:
+            writer = csv.writer(file)
+            if header != self._headers[table]:
+                writer.writerow(header)
+                self._headers[table] = header
+            writer.writerow([step, *(f"{value:.6f}" for value in values.values())])
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(f"{table}/{name}", value, step)
+
+    def picture(self, kind: str, step: int, picture: Tensor) -> None:
+        """Write a picture, (3, H, W) in [0, 1], as ``kind/step-000500.png``."""
+        if self._folder is None:
+            return
+        folder = self._folder / kind
+        folder.mkdir(exist_ok=True)
+        write(to_pil(picture), folder / f"step-{step:06d}.png", overwrite=True)
+        if self._board is not None:
+            self._board.add_image(kind, picture, step)
+
+    def close(self) -> None:
+        if self._board is not None:
+            self._board.close()
+
+
+def _cut(table: Path, done: int) -> list[str]:
+    """Drop the rows of steps after ``done`` from a file; returns the last of those that name the columns."""
+    if not (done and table.exists()):
+        table.unlink(missing_ok=True)
+        return []
+    with table.open(newline="") as file:
+        rows = [row for row in csv.reader(file) if row and (not row[0].isdigit() or int(row[0]) <= done)]
+    beside = table.with_suffix(".tmp")
+    with beside.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    os.replace(beside, table)
+    return next((row for row in reversed(rows) if not row[0].isdigit()), [])
