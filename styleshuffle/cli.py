@@ -23,7 +23,7 @@ import click
 
 from . import __version__
 from .console import Bar, Command, Console, device_option, errno_of, is_memory, listing
-from .errors import PictureError, SettingsError, WeightsError
+from .errors import MemoryShortage, PictureError, SettingsError, WeightsError
 from .names import CONVENTIONS, ENCODERS
 from .settings import Settings
 
@@ -286,6 +286,9 @@ def _stylize_folder(run: _Run) -> None:
                     run.check_target(job.target, picture)
                     console.detail(run.make(stylizer, picture, str(job.source), job.target, bar))
                     done += 1
+                except MemoryShortage as error:
+                    console.error(PictureError(f"{job.source}: {error}"))
+                    failed += 1
                 except (WeightsError, SettingsError):
                     raise  # every picture would meet them
                 except Exception as error:

@@ -17,6 +17,10 @@ class SettingsError(StyleShuffleError, ValueError):
     """A setting is outside its range, or two settings contradict each other."""
 
 
+class MemoryShortage(SettingsError):
+    """A picture would need more memory than the machine has."""
+
+
 class WeightsError(StyleShuffleError):
     """A file of network weights is missing, damaged or belongs to another network."""
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .decoder import Decoder, load_compact_decoder, load_decoder
-from .errors import SettingsError, WeightsError
+from .errors import MemoryShortage, SettingsError, WeightsError
 from .images import Picture, fit_size, read, to_pil
 from .inversion import STEPS, InversionStep, Inverter
 from .matching import Field
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 
 _BYTES_AT_REST = 600 * 2**20  # mostly torch itself
-_BYTES_A_PIXEL = 900  # measured by benchmarks/speed.py at 256 and 1024
+# Of content and style, by the network's first width: without and with gradients; measured at 512, compact also at 1024.
+_BYTES_A_PIXEL = {16: (900, 2200), 64: (2200, 4200)}
 _REFINE_COST = 0.2  # of a step of refinement, in feed-forward pictures, measured at 512
 _STYLE_SIZES_KEPT = 4  # a folder often holds upright and lying pictures
 
@@ -105,13 +106,19 @@ class Stylizer:
         Raises:
             PictureError: the content cannot be read.
             SettingsError: no style has been set.
+            MemoryShortage: the picture is too large to be worked on at this size.
         """
         if self._style is None:
             raise SettingsError("style: none has been set; call set_style first")
         picture = content if isinstance(content, Picture) else read(content)
         size, work_size = self.sizes(picture.size)
         style_size = fit_size(self._style.size, max(32, round(max(work_size) * self.settings.style_scale)))
-        check_memory(self.device, work_size[0] * work_size[1] + style_size[0] * style_size[1])
+        gradients = self.settings.refine > 0 or self.decoder is None
+        check_memory(
+            self.device,
+            work_size[0] * work_size[1] + style_size[0] * style_size[1],
+            _BYTES_A_PIXEL[self.encoder.channels[1]][gradients],
+        )
         if style_size not in self._prepared:
             while len(self._prepared) >= _STYLE_SIZES_KEPT:
                 self._prepared.pop(next(iter(self._prepared)))
@@ -205,14 +212,14 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def check_memory(device: torch.device, pixels: int) -> None:
+def check_memory(device: torch.device, pixels: int, bytes_a_pixel: int) -> None:
     """Refuse what would not fit: where memory is merely promised, the system ends a process that takes it at its word.
 
     Args:
         pixels: of content and style, as they are worked on.
 
     Raises:
-        SettingsError: names the memory needed and there is, and the setting to lower.
+        MemoryShortage: names the memory needed and there is, and the setting to lower.
     """
     if device.type == "cuda":
         there = torch.cuda.get_device_properties(device).total_memory
@@ -220,9 +227,9 @@ def check_memory(device: torch.device, pixels: int) -> None:
         there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     else:
         return
-    needed = _BYTES_AT_REST + _BYTES_A_PIXEL * pixels
+    needed = _BYTES_AT_REST + bytes_a_pixel * pixels
     if needed > there:
-        raise SettingsError(
+        raise MemoryShortage(
             f"work_size: needs about {needed / 2**30:.1f} GiB of {there / 2**30:.1f}; lower --work-size or --size"
         )
 

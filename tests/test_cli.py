@@ -25,7 +25,7 @@ from PIL import Image, ImageOps
 
 from styleshuffle import __version__, cli, images
 from styleshuffle.console import Console
-from styleshuffle.errors import PictureError, SettingsError, WeightsError
+from styleshuffle.errors import MemoryShortage, PictureError, SettingsError, WeightsError
 from styleshuffle.folders import plan_folder, target_names
 from styleshuffle.settings import Settings
 
@@ -531,7 +531,9 @@ def test_a_failing_picture_is_passed_over(here: Path, fake: type[FakeStylizer]) 
     assert files("out") == ["a.png", "d.png"]
 
 
-@pytest.mark.parametrize("error", [MemoryError(), ZeroDivisionError("x"), PictureError("too small")])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ZeroDivisionError("x"), PictureError("too small"), MemoryShortage("work_size: too large")]
+)
 def test_what_fails_for_one_picture_does_not_stop_the_rest(
     here: Path, fake: type[FakeStylizer], error: Exception
 ) -> None:

@@ -408,8 +408,8 @@ def test_out_of_memory_names_the_remedy(here: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_too_large_pictures_are_refused_before_they_take_the_memory(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def little(device: Any, pixels: int) -> None:
-        if pixels > 0.3 * 2 * 96 * 96:  # the style alone has fewer, with output and content there are more
+    def little(device: Any, pixels: int, bytes_a_pixel: int) -> None:
+        if pixels > 2 * 96 * 96:  # the style alone has fewer, with output and content there are more
             raise SettingsError("work_size: needs more")
 
     monkeypatch.setattr(stylizer, "check_memory", little)
