@@ -359,9 +359,7 @@ def swirling_night() -> Array:
     for cx, top, base_width in [(28, 306, 26), (112, 300, 22), (70, 112, 34)]:
         rise = ((y - top) / (HEIGHT - top)).clip(0, 1)
         sway = cx + 9 * np.sin(y / 52 + cx) * (1 - rise) ** 0.5
-        edge = base_width * rise**0.55 * (1 + 0.1 * np.sin(y / 9 + 3 * np.sign(x - sway))) + 2 * noise(
-            rng, shape, 30, 1
-        )
+        edge = base_width * rise**0.55 * (1 + 0.1 * np.sin(y / 9 + 3 * np.sign(x - sway))) + 2 * noise(rng, shape, 30, 1)
         inside = smoothstep(2, -2, np.abs(x - sway) - edge) * (y > top)
         tongues = (x - sway) / (0.25 + rise**0.55) + 5 * np.sin(y / 19 + x / 25)
         flame += (tongues + 7 * noise(rng, shape, (110, 40), 2) - flame) * inside
@@ -973,9 +971,7 @@ def byzantine_mosaic() -> Array:
         u = (x - cx) * np.cos(turn) + (y - cy) * np.sin(turn)
         v = -(x - cx) * np.sin(turn) + (y - cy) * np.cos(turn)
         for scale, tone in ((1.0, "14584c"), (0.6, ["35a06a", "2f93a0", "c2342c"][k % 3])):
-            cover(
-                (np.abs(u) < 21 * scale) & (np.abs(v) < 10 * scale * (1 - (u / (21 * scale)) ** 2)), number, rgb(tone)
-            )
+            cover((np.abs(u) < 21 * scale) & (np.abs(v) < 10 * scale * (1 - (u / (21 * scale)) ** 2)), number, rgb(tone))
             number += 1
     for cx, cy in [
         (500, 440),
@@ -1078,9 +1074,7 @@ def pointillist_river() -> Array:
     sky = mix(sky, ramp(y / shore, [(0, "e9e4ee"), (0.5, "f8d9c4"), (1, "e8828a")]), smoothstep(0.7, 1.7, cloud) * 0.85)
     image = sky
     far = 232 - 9 * noise(rng, (1, shape[1]), (4, 170), 3)
-    image = mix(
-        image, ramp((y - far) / 34, [(0, "8f8fc8"), (0.5, "7fa0b8"), (1, "9fb890")]), smoothstep(-1, 1, y - far)
-    )
+    image = mix(image, ramp((y - far) / 34, [(0, "8f8fc8"), (0.5, "7fa0b8"), (1, "9fb890")]), smoothstep(-1, 1, y - far))
 
     # Trees on the far bank: round crowns, warm on the side of the sun.
     trees = np.zeros(shape, np.float32)
@@ -1241,9 +1235,7 @@ def pen_engraving() -> Array:
     tint = np.zeros((*shape, 3), np.float32)
     outline = np.zeros(shape, np.float32)
 
-    def cover(
-        inside: Array, dark: Array, lines: Array, second: Array, plate: Array, border: Array | None = None
-    ) -> None:
+    def cover(inside: Array, dark: Array, lines: Array, second: Array, plate: Array, border: Array | None = None) -> None:
         for target, values in ((tone, dark), (phase, lines), (cross, second)):
             np.copyto(target, np.broadcast_to(values, shape).astype(np.float32), where=inside)
         np.copyto(tint, np.broadcast_to(plate, tint.shape).astype(np.float32), where=inside[..., None])
@@ -1309,9 +1301,7 @@ def pen_engraving() -> Array:
 
     # Mountains with facets, then furrowed fields whose lines run to the horizon.
     for base, tall, cell, seed, dark, colour in ((300, 62, 110, 3, 0.32, "b8c0a4"), (336, 38, 90, 9, 0.46, "9fb096")):
-        ridge = (
-            base - tall * np.abs(noise(np.random.default_rng(seed), (1, shape[1]), (4, cell * SCALE), 4, 0.45)) * 0.8
-        )
+        ridge = base - tall * np.abs(noise(np.random.default_rng(seed), (1, shape[1]), (4, cell * SCALE), 4, 0.45)) * 0.8
         slope = np.gradient(blur(np.repeat(ridge, 8, 0), 3)[:1], axis=1) * SCALE
         face = smoothstep(-0.4, 0.5, slope + 0.5 * np.sin((x + 0.8 * (y - ridge)) / 12 + noise(rng, shape, 50, 2)))
         lines = (y - ridge) * 0.55 + np.where(face > 0.5, 1, -1) * 0.75 * x
@@ -1368,9 +1358,7 @@ def pen_engraving() -> Array:
     whole = 0.5 + 0.3 * (x - 560) / 150 + 0.3 * (y - 226) / 110
     dark = 0.12 + 0.55 * shade + 0.5 * whole - 0.12 + 0.1 * noise(rng, shape, 14, 2)
     leafy = wrap / 3.7 + 0.42 * np.sin(np.arctan2(y - 226, x - 560) * 60 + wrap)
-    cover(
-        inside, dark, leafy, (x - y) / 3.9, ramp(dark, [(0.1, "cdbf72"), (0.5, "8d9c5c"), (1, "56744f")]), rim * inside
-    )
+    cover(inside, dark, leafy, (x - y) / 3.9, ramp(dark, [(0.1, "cdbf72"), (0.5, "8d9c5c"), (1, "56744f")]), rim * inside)
     # Birds.
     for bx, by, size in [(300, 150, 11), (330, 168, 8), (276, 176, 7), (356, 146, 6)]:
         u = np.abs(x - bx) / size
@@ -1519,9 +1507,7 @@ def watercolour_lake() -> Array:
     pines([(640, 372, 214), (700, 386, 250), (590, 362, 120)], ("123f44", "1c3a5c"), 1.25, 0.6)
 
     # Near bank with grasses, flowers and splashes of paint.
-    bank = (
-        522 - 34 * np.exp(-((x / 150) ** 2)) - 30 * smoothstep(430, 720, x) + 4 * noise(rng, (1, shape[1]), (4, 80), 3)
-    )
+    bank = 522 - 34 * np.exp(-((x / 150) ** 2)) - 30 * smoothstep(430, 720, x) + 4 * noise(rng, (1, shape[1]), (4, 80), 3)
     blades = noise(rng, shape, (70, 6), 3, 0.7)
     inside = smoothstep(-1, 1, y - bank - 9 * blades)
     wash(

@@ -37,7 +37,7 @@ class Describer:
         """Descriptors (H W, d), of norm at most 1, of features (C, H, W)."""
         unit = _unit_positions(features, self.channel_axes)
         rows = max(1, _BLOCK // features.shape[2])
-        padded = _reflect(unit, self.patch // 2)
+        padded = reflect(unit, self.patch // 2)
         halo = self.patch - 1
         blocks = [
             self._patches(padded[:, top : top + min(rows, features.shape[1] - top) + halo])
@@ -77,7 +77,7 @@ def _principal_axes(square: Tensor, count: int) -> Tensor:
     return torch.linalg.eigh(square).eigenvectors[:, -count:].contiguous()
 
 
-def _reflect(features: Tensor, border: int) -> Tensor:
+def reflect(features: Tensor, border: int) -> Tensor:
     """Reflected borders; repeated ones where the picture is too small to reflect."""
     small = min(features.shape[1:]) <= border
     return F.pad(features[None], (border,) * 4, mode="replicate" if small else "reflect")[0]

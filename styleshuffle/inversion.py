@@ -2,12 +2,13 @@
 
 After Mahendran and Vedaldi, "Understanding deep image representations by inverting them" (CVPR 2015). What is optimised
 is always the picture, also where the features of the next finer level are wanted, which are then encoded from it.
-Optimising those features themselves is cheaper, but finds some that no picture has: half of what pooling drops is free,
-and the finer levels cannot make up for that. Three things make few steps enough:
+Optimising those features themselves is cheaper, but finds some that no picture has, for what pooling drops is free, and
+the finer levels cannot make up for that. Three things make few steps enough:
 
-- the picture is the sum of a pyramid, all levels of which move at once (as in Kolkin et al., "Style transfer by relaxed
-  optimal transport and self-similarity", CVPR 2019): steps on pixels alone would first of all make noise;
-- only the *change* from the start has to be smooth, so a picture that already fits stays as it is, to the bit;
+- the change from the start is the sum of a pyramid, all layers of which move at once (as in Kolkin et al., "Style
+  transfer by relaxed optimal transport and self-similarity", CVPR 2019): steps on pixels alone would first of all make
+  noise;
+- only that change has to be smooth, not the picture, so one that already fits stays as it is, to the bit;
 - each level starts from the picture that the coarser level came to.
 """
 
@@ -26,13 +27,12 @@ from .optim import GenericAdam
 from .vgg import VGG
 
 STEPS = 80  # at most, a level
-_RATE = 0.03  # of the two Adams' first step, in units of the picture's range
-_GENERIC = 0.1
-_WARMUP = 10
+_RATE = 0.03  # of Adam, in units of the picture's range; falls linearly to 0
+_GENERIC_FACTOR = 3.0  # Generic Adam's first step in units of Adam's: it falls as 1 / sqrt(t) by itself
+_WARMUP = 10  # steps; at its full rate Adam's first ones overshoot, which would look like a stall
 _SMOOTHNESS = 10.0  # weight of the change's squared slope
 _SMALLEST = 4  # pixels of the shorter side at the pyramid's top
-_PATIENCE = 10  # steps ...
-_LEAST_GAIN = 0.02  # ... in which the loss has to fall by this share, or the search ends
+_LEAST_GAIN = 0.02  # share by which the loss has to fall in an eighth of the steps, or the search ends
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,13 @@ def invert(
     Raises:
         SettingsError: no such optimizer.
     """
-    search = _Search(encoder, target, level, start, steps, optimizer)
-    bests = []
+    search = _Search(encoder, target, level, start, optimizer)
+    patience = max(_WARMUP, steps // 8)
+    bests: list[float] = []
     for step in range(1, steps + 1):
         search.step(min(1, step / _WARMUP) * (1 - (step - 1) / steps))
         yield InversionStep(level, step, steps, search.best, search.picture)
         bests.append(search.best)
-        patience = max(_WARMUP, steps // 8)
         if step > patience and search.best >= (1 - _LEAST_GAIN) * bests[-1 - patience]:
             break
 
@@ -106,8 +106,8 @@ class Inverter:
         progress: Callable[[InversionStep], None] | None = None,
     ) -> None:
         self.encoder, self.steps, self.optimizer, self.progress = encoder, steps, optimizer, progress
-        self._found = {}
         self._content = content
+        self._found: dict[int, Tensor] = {}  # by the level it was found for
 
     @torch.no_grad()
     def __call__(self, features: Tensor, level: int) -> Tensor:
@@ -128,28 +128,32 @@ class _Search:
     """What `invert` keeps between two steps, which are outside of inference mode; a generator cannot leave it alone."""
 
     @torch.inference_mode(False)
-    def __init__(self, encoder: VGG, target: Tensor, level: int, start: Tensor, steps: int, optimizer: str) -> None:
+    def __init__(self, encoder: VGG, target: Tensor, level: int, start: Tensor, optimizer: str) -> None:
         self.encoder, self.level = encoder, level
+        # copies: autograd may refuse inference mode's tensors, and the caller may change its own between two steps
         self.target, self.start = target.detach().clone(), start.detach().clone()
         centred = self.target - self.target.mean((2, 3), keepdim=True)
         self.variance = centred.square().mean().clamp_min(1e-12)
-        self.layers = [layer.requires_grad_() for layer in _split(self.start)]
+        self.layers = [layer.requires_grad_() for layer in _empty_pyramid(self.start)]
         self.optimizer = make_optimizer(optimizer, self.layers)
         self.best, self.picture = float("inf"), self.start
 
     @torch.inference_mode(False)
     @torch.enable_grad()
-    def step(self, remaining: float) -> None:
+    def step(self, share: float) -> None:
+        """One step of the optimiser; Adam's is that share of its full one, the others see to theirs."""
         if isinstance(self.optimizer, Adam):
-            self.optimizer.param_groups[0]["lr"] = _RATE * remaining
+            self.optimizer.param_groups[0]["lr"] = _RATE * share
         self.optimizer.step(self._evaluate)
 
     def _evaluate(self) -> Tensor:
-        free = _merge(self.layers)
+        """The loss, its gradient left in the layers; keeps the best picture."""
+        change = _sum(self.layers)
+        free = self.start + change
         picture = free.clamp(0, 1)
         fit = (self.encoder(picture, [self.level])[self.level] - self.target).square().mean() / self.variance
         outside = (free - picture).square().mean()  # clamping leaves no gradient that would bring values back
-        loss = fit + _SMOOTHNESS * _squared_slope(free - self.start) + outside
+        loss = fit + _SMOOTHNESS * _squared_slope(change) + outside
         if float(loss.detach()) < self.best:
             self.best, self.picture = float(loss.detach()), picture.detach()
         total = loss * free.numel()  # the gradient of a pixel is then of order 1, as L-BFGS expects
@@ -158,44 +162,40 @@ class _Search:
         return total.detach()
 
 
-def make_optimizer(name: str, parameters: list[Tensor], rate: float | None = None) -> Optimizer:
+def make_optimizer(name: str, parameters: list[Tensor], rate: float = _RATE) -> Optimizer:
     """An optimiser for pictures by name.
 
     Args:
         name: "adam", "lbfgs" or "generic-adam".
-        rate: of the two Adams' first step.
+        rate: step size of "adam"; that of "generic-adam" follows from it; "lbfgs" finds its own.
 
     Raises:
         SettingsError: no such optimizer.
     """
     if name == "adam":
-        return Adam(parameters, lr=rate or _RATE, betas=(0.9, 0.99))
+        return Adam(parameters, lr=rate, betas=(0.9, 0.99))
     if name == "generic-adam":
-        return GenericAdam(parameters, lr=_GENERIC)
+        return GenericAdam(parameters, lr=_GENERIC_FACTOR * rate)
     if name == "lbfgs":
         return LBFGS(parameters, max_iter=1, max_eval=20, history_size=10, line_search_fn="strong_wolfe")
     raise SettingsError(f"optimizer: {name!r} is unknown; use one of adam, lbfgs, generic-adam")
 
 
-def _split(picture: Tensor) -> list[Tensor]:
-    """The pyramid of a picture, from fine to coarse; `_merge` is the inverse."""
-    layers = []
-    while min(picture.shape[2:]) >= 2 * _SMALLEST:
-        coarse = F.avg_pool2d(picture, 2, ceil_mode=True)
-        layers.append(picture - _enlarged(coarse, picture))
-        picture = coarse
-    return [*layers, picture.clone()]
+def _empty_pyramid(like: Tensor) -> list[Tensor]:
+    """Zeros (N, 3, h, w) of the picture's size, half of it, and so on."""
+    layers = [torch.zeros_like(like)]
+    while min(layers[-1].shape[2:]) >= 2 * _SMALLEST:
+        height, width = ((side + 1) // 2 for side in layers[-1].shape[2:])
+        layers.append(layers[-1].new_zeros(*like.shape[:2], height, width))
+    return layers
 
 
-def _merge(layers: list[Tensor]) -> Tensor:
-    *finer, picture = layers
+def _sum(layers: list[Tensor]) -> Tensor:
+    """All layers of a pyramid, from fine to coarse, enlarged and added."""
+    *finer, total = layers
     for layer in reversed(finer):
-        picture = _enlarged(picture, layer) + layer
-    return picture
-
-
-def _enlarged(picture: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(picture, like.shape[2:], mode="bilinear", align_corners=False)
+        total = F.interpolate(total, layer.shape[2:], mode="bilinear", align_corners=False) + layer
+    return total
 
 
 def _squared_slope(picture: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .descriptors import reflect
 from .errors import SettingsError
 from .matching import Field, match_all, usage
 
@@ -119,7 +120,5 @@ def usage_deviation(field: Field) -> float:
 
 
 def _patches(features: Tensor, patch: int) -> Tensor:
-    """Rows (N, C R^2), one a position; borders are reflected."""
-    reach = patch // 2
-    padded = F.pad(features[None], (reach,) * 4, mode="reflect") if reach else features[None]
-    return F.unfold(padded, patch)[0].T
+    """Rows (N, C R^2), one a position."""
+    return F.unfold(reflect(features, patch // 2)[None], patch)[0].T

@@ -91,20 +91,6 @@ class VGG(nn.Module):
                     break
         return found
 
-    def onward(self, features: Tensor, level: int) -> Tensor:
-        """The part of the network from one level to the next coarser one.
-
-        Args:
-            features: relu{level}_1, (N, C, H, W); at level 0 the picture (N, 3, H, W), RGB in [0, 1].
-            level: where the features come from, 0 to the deepest but one.
-
-        Returns:
-            features of relu{level + 1}_1, (N, C', H / 2, W / 2), at least 0; from the picture (N, C', H, W).
-        """
-        first = self.taps[level] + 1 if level else 0
-        x = features if level else (features - self.mean) / self.deviation
-        return self.features[first : self.taps[level + 1] + 1](x)
-
     def fingerprint(self) -> Tensor:
         """8 bytes, uint8, that tell one encoder from another: a decoder fits no other encoder than its own."""
         first = self.features[0].weight.detach().cpu().half().contiguous()  # as most files are stored

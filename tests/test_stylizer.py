@@ -285,7 +285,6 @@ def test_usage_penalty_goes_from_popular_patches_to_all(tmp_path: Path) -> None:
     """On a real pair few style patches serve everywhere at lambda 0, and nearly all are used at lambda 1."""
     from styleshuffle.matching import usage
 
-
     samples = Path(__file__).parents[1] / "samples"
     content = read(samples / "content" / "coffee.jpg").tensor((256, 256))
     style = read(samples / "style" / "stained_glass.jpg").tensor((256, 256))
