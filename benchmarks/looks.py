@@ -8,6 +8,7 @@ with reflected borders (Caffe weights, .safetensors or .pth with torchvision's n
 
 from __future__ import annotations
 
+import ast
 import random
 import statistics
 import time
@@ -58,7 +59,7 @@ def sheet(rows: Sequence[Sequence[Tensor | None]], side: int) -> Image.Image:
 @click.option("--vgg19", type=click.Path(path_type=Path), help="Measure on VGG-19 from this file.")
 @click.option("--sheet", "sheet_file", type=click.Path(path_type=Path), help="Write all pictures here.")
 @click.option("--thumbnail", default=256, show_default=True, help="Side of a picture in the sheet.")
-@click.option("--set", "settings", multiple=True, help="A setting as name=value; once for each.")
+@click.option("--set", "settings", multiple=True, help="A setting, or encoder, weights, decoder, as name=value.")
 @click.option("--no-measures", is_flag=True)
 def main(
     contents: Path,
@@ -106,9 +107,10 @@ def main(
 
 
 def _value(text: str) -> Any:
-    if "," in text:
-        return tuple(int(part) for part in text.split(",") if part)
-    return float(text) if "." in text else int(text)
+    try:
+        return ast.literal_eval(text)  # 8, 0.02, or 0.4,0.3,0.8,0.9
+    except (ValueError, SyntaxError):
+        return text
 
 
 if __name__ == "__main__":
