@@ -559,7 +559,7 @@ a step gets is a question of the machine; how many are needed is not.
 @click.option(
     "--rate", "rates", multiple=True, default=RATES, type=click.FloatRange(0, min_open=True), help="Eta to try."
 )
-@click.option("--seeds", default=3, type=click.IntRange(1), help="Runs of each setting, whose median counts.")
+@click.option("--seeds", default=2, type=click.IntRange(1), help="Runs of each setting, whose median counts.")
 @click.option("--cores", default=2, type=click.IntRange(1), help="Runs of one worker side by side.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the page, figure and CSV file.")
 @click.option("--redraw", is_flag=True, help="Make page and figure again from the CSV file in --out.")
