@@ -613,9 +613,11 @@ def test_links_to_folders_are_not_followed(here: Path) -> None:
 # ------------------------------------------------------------------------------- terminals, signals and closed pipes
 
 DRIVER = """
-import os, sys
+import os, signal, sys
 import test_cli
 from styleshuffle.cli import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit its being ignored
 
 def ready_and_wait(*ignored):
     os.write({ready}, b"x")
