@@ -64,7 +64,7 @@ class _Refiner:
         fields: dict[int, Field],
         settings: Settings,
     ) -> None:
-        self.encoder, self.style, self.fields, self.settings = encoder, style, fields, settings
+        self.encoder, self.style, self.fields, self.settings = encoder, style, dict(fields), settings
         # mean variance of the style's channels, which makes levels comparable
         self.scales = {level: float(one.moments.covariance.diagonal().mean()) for level, one in style.items()}
         self.aims = {level: _aim(content[level], style[level], settings) for level in settings.levels}
