@@ -9,13 +9,14 @@ channels and then of whole patches, keep the vectors short; dot products of the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_SAMPLE = 4096  # positions that the axes of patches are found from
+_SAMPLE = 4096  # positions that the axes of patches are found from, about
 _BLOCK = 65536  # positions described at a time
 
 
@@ -45,8 +46,8 @@ class Describer:
         ]
         return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
 
-    def _patches(self, padded: Tensor) -> Tensor:
-        patches = F.unfold(padded[None], self.patch)[0].T / self.patch
+    def _patches(self, padded: Tensor, step: int = 1) -> Tensor:
+        patches = F.unfold(padded[None], self.patch, stride=step)[0].T / self.patch
         return patches.contiguous() if self.patch_axes is None else F.normalize(patches @ self.patch_axes, dim=1)
 
 
@@ -57,8 +58,8 @@ def fit_describer(features: Tensor, patch: int, channels: int, length: int) -> D
     whole = Describer(patch, axes, None)
     if axes.shape[1] * patch**2 <= length:
         return whole
-    rows = whole(features)
-    rows = rows[:: max(1, len(rows) // _SAMPLE)]
+    step = max(1, math.isqrt(features[0].numel() // _SAMPLE))
+    rows = whole._patches(reflect(_unit_positions(features, axes), patch // 2), step)
     return Describer(patch, axes, _principal_axes(rows.T @ rows / len(rows), length))
 
 

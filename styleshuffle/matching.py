@@ -52,18 +52,21 @@ class Field:
         return tuple(self.prices.shape)
 
 
-def match_all(content: Tensor, style: Tensor, grids: tuple[Grid, Grid], usage_penalty: float) -> Field:
+def match_all(
+    content: Tensor, style: Tensor, grids: tuple[Grid, Grid], usage_penalty: float, before: Field | None = None
+) -> Field:
     """The field over all pairs.
 
     Args:
         content, style: descriptors (N, d) and (N', d); N and N' at most about `EXACT`, for memory is N x N'.
         grids: height and width of content and style.
         usage_penalty: lambda >= 0, in units of cosine.
+        before: a field of nearly the same descriptors, whose prices are then only brought up to date.
     """
     similarity = content @ style.T
-    prices = torch.zeros_like(similarity[0])
+    prices = torch.zeros_like(similarity[0]) if before is None else before.prices.flatten()
     if usage_penalty > 0:
-        for entropy in _ENTROPIES:
+        for entropy in _ENTROPIES if before is None else _ENTROPIES[-1:]:
             # the prices so far go into the kernel, so that the factors on top of them stay within float32
             priced = similarity + prices
             kernel = priced.sub_(priced.amax(1, keepdim=True)).div_(entropy).clamp_min_(_LEAST).exp_()

@@ -47,12 +47,18 @@ def style_level(features: Tensor, patch: int, channels: int, matched: bool = Tru
 
 
 def match_first(
-    features: Tensor, style: StyleLevel, usage_penalty: float, seed: int = 0, counting: bool = False
+    features: Tensor,
+    style: StyleLevel,
+    usage_penalty: float,
+    seed: int = 0,
+    counting: bool = False,
+    before: Field | None = None,
 ) -> Field:
     """The field at the coarsest level, of any size: all pairs on a grid pooled until that is cheap, then refined.
 
     Args:
         counting: by `match_counting` instead of `match_all`.
+        before: the field of the turn before.
 
     A seed other than 0 stirs the content's descriptors, so that near-equal patches change places.
     """
@@ -66,7 +72,7 @@ def match_first(
     if counting:
         field = match_counting(query, descriptors, grids, usage_penalty, style.describer.patch)
     else:
-        field = match_all(query, descriptors, grids, usage_penalty)
+        field = match_all(query, descriptors, grids, usage_penalty, before if factor == 1 else None)
     while factor > 1:
         factor //= 2
         finer, finer_style = _pool(features, factor), _pool(style.features, factor)
