@@ -134,7 +134,7 @@ class _Search:
         self.target, self.start = target.detach().clone(), start.detach().clone()
         centred = self.target - self.target.mean((2, 3), keepdim=True)
         self.variance = centred.square().mean().clamp_min(1e-12)
-        self.layers = [layer.requires_grad_() for layer in _empty_pyramid(self.start)]
+        self.layers = [layer.requires_grad_() for layer in empty_pyramid(self.start)]
         self.optimizer = make_optimizer(optimizer, self.layers)
         self.best, self.picture = float("inf"), self.start
 
@@ -148,7 +148,7 @@ class _Search:
 
     def _evaluate(self) -> Tensor:
         """The loss, its gradient left in the layers; keeps the best picture."""
-        change = _sum(self.layers)
+        change = sum_pyramid(self.layers)
         free = self.start + change
         picture = free.clamp(0, 1)
         fit = (self.encoder(picture, [self.level])[self.level] - self.target).square().mean() / self.variance
@@ -181,16 +181,16 @@ def make_optimizer(name: str, parameters: list[Tensor], rate: float = _RATE) -> 
     raise SettingsError(f"optimizer: {name!r} is unknown; use one of adam, lbfgs, generic-adam")
 
 
-def _empty_pyramid(like: Tensor) -> list[Tensor]:
-    """Zeros (N, 3, h, w) of the picture's size, half of it, and so on."""
+def empty_pyramid(like: Tensor, most: int | None = None) -> list[Tensor]:
+    """Zeros (N, 3, h, w) of the picture's size, half of it, and so on, to the top or until there are so many."""
     layers = [torch.zeros_like(like)]
-    while min(layers[-1].shape[2:]) >= 2 * _SMALLEST:
+    while min(layers[-1].shape[2:]) >= 2 * _SMALLEST and len(layers) != most:
         height, width = ((side + 1) // 2 for side in layers[-1].shape[2:])
         layers.append(layers[-1].new_zeros(*like.shape[:2], height, width))
     return layers
 
 
-def _sum(layers: list[Tensor]) -> Tensor:
+def sum_pyramid(layers: list[Tensor]) -> Tensor:
     """All layers of a pyramid, from fine to coarse, enlarged and added."""
     *finer, total = layers
     for layer in reversed(finer):

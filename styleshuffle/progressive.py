@@ -32,6 +32,7 @@ class Progress:
         level: 4 for relu4_1, ..., 0 for the picture.
         features: of the level just finished, (C, H, W); the picture (3, H, W) at the end, RGB, in [0, 1].
         field: who went where at this level, if matching was part of it.
+        votes: what the style puts there, (C, H, W), before it is blended with the content.
     """
 
     fraction: float
@@ -39,6 +40,7 @@ class Progress:
     level: int
     features: Tensor | None = None
     field: Field | None = None
+    votes: Tensor | None = None
 
 
 def prepare_style(features: dict[int, Tensor], settings: Settings) -> dict[int, StyleLevel]:
@@ -51,6 +53,12 @@ def prepare_style(features: dict[int, Tensor], settings: Settings) -> dict[int, 
     }
 
 
+def recoloured(content: Tensor, style: StyleLevel, settings: Settings) -> Tensor:
+    """Content features (C, H, W) as they are blended in: with the style's mean and covariance, or as they are."""
+    share = min(1.0, 4 * settings.strength) if settings.recolour else 0.0
+    return torch.lerp(content, transfer(content, style.moments), share) if share else content
+
+
 def _matches(level: int, settings: Settings) -> bool:
     """Whether a level has a matching of its own; relu1_1 follows relu2_1's: its patches hold too little to match by."""
     return level > 1 or level == settings.levels[0]
@@ -61,7 +69,7 @@ def shuffle(
 ) -> Iterator[Progress]:
     """Stylize, yielding after each turn of each level; the last one holds the picture.
 
-    Strength s turns a weight w, which holds for s = 0.5, into w^(2s): 1 at s = 0, where the content comes back.
+    `Settings.faded` gives what the content weighs at the strength that is set; at 0 the content comes back.
 
     Args:
         content: features (C, H, W) of the content by level.
@@ -75,16 +83,14 @@ def shuffle(
     counting = settings.matching == "counts"
     for level in settings.levels:
         own, patterns = content[level], style[level]
-        blend = settings.at("encoder_blends", level) ** (2 * settings.strength)
-        weight = settings.at("content_weights", level) ** (2 * settings.strength)
+        blend = settings.faded(settings.at("encoder_blends", level))
+        weight = settings.faded(settings.at("content_weights", level))
         base = own if current is None else torch.lerp(current, own, blend)
-        target = base
-        if settings.recolour:
-            target = torch.lerp(base, transfer(base, patterns.moments), min(1.0, 4 * settings.strength))
+        target = recoloured(base, patterns, settings)
         query = target
         for turn in range(turns[level]):
             if level == settings.levels[0]:
-                field = match_first(query, patterns, settings.usage_penalty, settings.seed, counting)
+                field = match_first(query, patterns, settings.usage_penalty, settings.seed, counting, field)
             else:
                 if turn == 0:
                     field = upsample(field, tuple(own.shape[1:]), patterns.grid)
@@ -92,9 +98,10 @@ def shuffle(
                     field = counted(field, settings.usage_penalty, settings.at("patch_sizes", level))
                 if patterns.describer is not None:
                     field = refine(field, patterns.describer(query), patterns.descriptors)
-            query = torch.lerp(vote(patterns, field, settings.at("patch_sizes", level)), target, weight)
+            votes = vote(patterns, field, settings.at("patch_sizes", level))
+            query = torch.lerp(votes, target, weight)
             spent += costs[level] / turns[level]
-            yield Progress(0.99 * spent / total, f"relu{level}_1", level, query, field)
+            yield Progress(0.99 * spent / total, f"relu{level}_1", level, query, field, votes)
         current = decoder(query[None], level)[0]
     for level in range(settings.levels[-1] - 1, 0, -1):
         current = decoder(current[None], level)[0]

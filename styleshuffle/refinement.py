@@ -1,8 +1,8 @@
 """Finish a picture in the image domain: gradient steps on its pixels, for content and reshuffle losses at all levels.
 
-The feed-forward result shows what the decoder can draw. Here the picture itself is moved until its features at every
-level are near what reshuffling asks for, as in the optimisation of Gu et al. (CVPR 2018), but with all levels at once
-and from a result that is nearly there.
+The feed-forward result shows what the decoder can draw. Here the picture itself is moved until its features at relu1_1,
+relu2_1 and relu3_1 are near what reshuffling asks for, as in the optimisation of Gu et al. (CVPR 2018), but with these
+levels all at once and from a result that is nearly there.
 
 For a fixed field the reshuffle loss needs no patches: the sum of |F(q) - S(q)|^2 over all patches that overlap at q is
 that of one position against their mean, the vote, times R^2, plus what does not depend on F. So both losses together are,
@@ -14,18 +14,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .inversion import make_optimizer
-from .matching import Field, refine, upsample
-from .moments import transfer
-from .progressive import Progress
+from .inversion import empty_pyramid, make_optimizer, sum_pyramid
+from .matching import refine, upsample
+from .progressive import Progress, recoloured
 from .reshuffle import StyleLevel, vote
 from .settings import Settings
 from .vgg import VGG
 
-_REFRESH = 10  # steps between two matchings
-_RATE = 0.01  # in units of the pixels' range
+_REFRESH = 10  # steps between two matchings; the feed-forward result's serve for the first
+_RATE = 0.006  # of each layer, in units of the pixels' range
+_LAYERS = 2  # what changes the picture: pixels, and blocks of four, without which the first steps are mostly noise
+_WEIGHTS = {4: 1.0, 3: 1.5, 2: 1.0, 1: 0.5}  # of the levels; fine ones alone would only add contrast
+_COARSEST = 3  # relu4_1 takes more time than all others together, and what its gradient draws in few steps is noise
 
 
 def refine_picture(
@@ -33,7 +36,7 @@ def refine_picture(
     encoder: VGG,
     content: dict[int, Tensor],
     style: dict[int, StyleLevel],
-    fields: dict[int, Field],
+    turns: dict[int, Progress],
     settings: Settings,
 ) -> Iterator[Progress]:
     """Take `Settings.refine` steps, yielding after each.
@@ -42,12 +45,14 @@ def refine_picture(
         picture: the feed-forward result, (3, H, W), RGB in [0, 1].
         content: features (C, H, W) of the content by level.
         style: from `prepare_style`.
-        fields: the last field of each level; refreshed as the picture changes, each from itself.
+        turns: the last one of each level, from `shuffle`. Their fields are refreshed as the picture changes, each from
+            itself.
         settings: as for the feed-forward result.
     """
-    refiner = _Refiner(picture, encoder, content, style, fields, settings)
+    refiner = _Refiner(picture, encoder, content, style, turns, settings)
+    del turns
     for step in range(settings.refine):
-        refiner.step(rematch=step % _REFRESH == 0)
+        refiner.step(rematch=step > 0 and step % _REFRESH == 0)
         yield Progress((step + 1) / settings.refine, "refine", 0, refiner.picture)
 
 
@@ -55,27 +60,38 @@ class _Refiner:
     """What is kept between two steps, which are outside of inference mode; a generator could not leave it for itself."""
 
     @torch.inference_mode(False)
+    @torch.no_grad()
     def __init__(
         self,
         picture: Tensor,
         encoder: VGG,
         content: dict[int, Tensor],
         style: dict[int, StyleLevel],
-        fields: dict[int, Field],
+        turns: dict[int, Progress],
         settings: Settings,
     ) -> None:
-        self.encoder, self.style, self.fields, self.settings = encoder, style, dict(fields), settings
+        self.encoder, self.style, self.settings = encoder, style, settings
+        self.fields = {level: turns[level].field for level in settings.levels}
+        self.levels = [level for level in settings.levels if level <= _COARSEST] or settings.levels[-1:]
         # mean variance of the style's channels, which makes levels comparable
-        self.scales = {level: float(one.moments.covariance.diagonal().mean()) for level, one in style.items()}
-        self.aims = {level: _aim(content[level], style[level], settings) for level in settings.levels}
-        self.targets: dict[int, Tensor] = {}
-        self.pixels = picture.clone(memory_format=torch.contiguous_format)[None].requires_grad_()
-        self.optimizer = make_optimizer(settings.optimizer, [self.pixels], _RATE)
+        self.scales = {level: float(style[level].moments.covariance.diagonal().mean()) for level in self.levels}
+        self.content = content
+        self.shares = content_shares(settings)
+        self.targets = {level: self._target(level, turns[level].votes) for level in self.levels}
+        self.start = picture[None].clone(memory_format=torch.contiguous_format)  # L-BFGS wants gradients that are
+        self.layers = [layer.requires_grad_() for layer in empty_pyramid(self.start, _LAYERS)]
+        self.optimizer = make_optimizer(settings.optimizer, self.layers, _RATE)
 
     @property
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def picture(self) -> Tensor:
         """(3, H, W), RGB in [0, 1]."""
-        return self.pixels.detach()[0].clamp(0, 1)
+        return self._free_picture()[0].clamp(0, 1)
+
+    def _free_picture(self) -> Tensor:
+        """(1, 3, H, W), not held to [0, 1]."""
+        return self.start + sum_pyramid(self.layers)
 
     @torch.inference_mode(False)
     @torch.enable_grad()
@@ -85,39 +101,45 @@ class _Refiner:
         self.optimizer.step(self._loss)
 
     def _loss(self) -> Tensor:
-        """Mean squared distance to the targets, a sum over the levels; leaves its gradient in the pixels."""
+        """Mean squared distance to the targets, a sum over the levels; leaves its gradient in the layers."""
         self.optimizer.zero_grad()
-        found = self.encoder(self.pixels, self.targets)
+        found = self.encoder(self._free_picture(), self.levels)
         errors = [
-            (found[level][0] - target).square().mean() / self.scales[level] for level, target in self.targets.items()
+            _WEIGHTS[level] / self.scales[level] * F.mse_loss(found[level][0], target)
+            for level, target in self.targets.items()
         ]
-        loss = torch.stack(errors).sum() * self.pixels.numel()  # a pixel's gradient is then of order 1, as L-BFGS expects
+        loss = torch.stack(errors).sum() * self.start.numel()  # a pixel's gradient is then of order 1, as L-BFGS expects
         loss.backward()
         return loss.detach()
 
     @torch.no_grad()
     def _rematch(self) -> None:
         """Improve the fields locally for the picture as it is now, and set the targets anew."""
-        found = self.encoder(self.pixels, self.settings.levels)
-        for level in self.settings.levels:
+        found = self.encoder(self._free_picture(), self.levels)
+        for level in self.levels:
             features, patterns = found[level][0], self.style[level]
             if patterns.describer is None:  # follows the coarser level
-                field = upsample(self.fields[level + 1], tuple(features.shape[1:]), patterns.grid)
+                self.fields[level] = upsample(self.fields[level + 1], tuple(features.shape[1:]), patterns.grid)
             else:
-                field = refine(self.fields[level], patterns.describer(features), patterns.descriptors, rounds=1)
-            self.fields[level] = field
-            votes = vote(patterns, field, self.settings.at("patch_sizes", level))
-            self.targets[level] = torch.lerp(votes, self.aims[level], _share(level, self.settings))
+                described = patterns.describer(features)
+                self.fields[level] = refine(self.fields[level], described, patterns.descriptors, rounds=1)
+            votes = vote(patterns, self.fields[level], self.settings.at("patch_sizes", level))
+            self.targets[level] = self._target(level, votes)
+
+    def _target(self, level: int, votes: Tensor) -> Tensor:
+        aim = recoloured(self.content[level], self.style[level], self.settings)
+        return torch.lerp(votes, aim, self.shares[level])
 
 
-def _aim(content: Tensor, style: StyleLevel, settings: Settings) -> Tensor:
-    """The content's features as they are blended in."""
-    return transfer(content, style.moments) if settings.recolour else content
+def content_shares(settings: Settings) -> dict[int, float]:
+    """How much of the content is in the feed-forward features of each level: its own, and what the coarser ones bring.
 
-
-def _share(level: int, settings: Settings) -> float:
-    """Share of the encoder's own content in the feed-forward blend at a level."""
-    share = settings.at("content_weights", level)
-    if level != settings.levels[0]:
-        share *= settings.at("encoder_blends", level)
-    return share ** (2 * settings.strength)
+    A level's blend has the content with its weight, and of that the encoder's own by one share and the decoded features
+    of the coarser level, with their content, by the rest.
+    """
+    shares: dict[int, float] = {}
+    carried = 1.0
+    for level in settings.levels:
+        weight, own = (settings.faded(settings.at(name, level)) for name in ("content_weights", "encoder_blends"))
+        carried = shares[level] = weight * (own + (1 - own) * carried)
+    return shares

@@ -35,13 +35,13 @@ class Settings:
         2048, "Long side up to which a picture is stylized directly; a larger result is enlarged from it.", 32, 32768
     )
     usage_penalty: float = _setting(
-        0.02, "Lambda: 0 lets popular style patches be used everywhere, large values make all used equally.", 0, 1000
+        0.01, "Lambda: 0 lets popular style patches be used everywhere, large values make all used equally.", 0, 1000
     )
     content_weights: tuple[float, ...] = _setting(
-        (0.2, 0.1, 0.8, 0.9), "Alpha: share of the content in each blend, at strength 0.5.", 0, 1
+        (0.4, 0.55, 0.8, 0.9), "Alpha: share of the content in each blend, at strength 0.5.", 0, 1
     )
     encoder_blends: tuple[float, ...] = _setting(
-        (0.5, 0.5, 0.4, 0.4),
+        (0.5, 0.7, 0.5, 0.4),
         "How much of that content is the encoder's own, not the coarser level's result, at strength 0.5.",
         0,
         1,
@@ -54,8 +54,14 @@ class Settings:
         "prices", "What evens out the use of style patches: optimal prices, or the paper's penalty on each use so far."
     )
     recolour: bool = _setting(True, "Move the content to the style's colours (mean, covariance) before it is blended.")
+    palette: float = _setting(
+        0.5, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5.", 0, 1
+    )
     refine: int = _setting(
-        0, "Steps by gradient on the picture itself at the end: sharper brushwork; 30 are plenty.", 0, 10000
+        4,
+        "Steps by gradient on the decoded picture: sharper brushwork and shapes; 0 is quickest, 30 are plenty.",
+        0,
+        10000,
     )
     optimizer: Literal["adam", "lbfgs", "generic-adam"] = _setting(
         "adam", "What takes the steps on the picture, and those in place of a decoder."
@@ -94,6 +100,10 @@ class Settings:
         """The value of a setting in the plural at a level: 4 for relu4_1."""
         return getattr(self, name)[DEEPEST_LEVEL - level]
 
+    def faded(self, weight: float) -> float:
+        """What a weight of the content, which holds for strength 0.5, is at this strength: 1 at 0, and falling."""
+        return weight ** (4 * self.strength**2)
+
 
 # The program that the paper's authors released in May 2018, as settings. What is left out: its random search (ours is
 # exact at relu4_1, and local from there on), and its fixed size of 512.
@@ -106,6 +116,7 @@ AUTHORS = Settings(
     content_weights=(0.5, 0.5, 0.5, 0.5),
     encoder_blends=(0.0, 0.0, 0.0, 0.0),
     recolour=False,
+    refine=0,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -16,7 +16,7 @@ from .decoder import Decoder, load_compact_decoder, load_decoder
 from .errors import MemoryShortage, SettingsError, WeightsError
 from .images import Picture, fit_size, read, to_pil
 from .inversion import STEPS, InversionStep, Inverter
-from .matching import Field
+from .palette import palette_of, repaint
 from .progressive import Progress, prepare_style, shuffle
 from .refinement import refine_picture
 from .reshuffle import StyleLevel
@@ -31,10 +31,20 @@ if TYPE_CHECKING:
 
 
 _BYTES_AT_REST = 600 * 2**20  # mostly torch itself
-# Of content and style, by the network's first width: without and with gradients; measured at 512, compact also at 1024.
-_BYTES_A_PIXEL = {16: (900, 2200), 64: (2200, 4200)}
-_REFINE_COST = 0.2  # of a step of refinement, in feed-forward pictures, measured at 512
+# Of content and style, by the network's first width: fed forward, refined, and without a decoder; measured at 512, the
+# compact network also at 1024.
+_BYTES_A_PIXEL = {16: (900, 1100, 2200), 64: (2200, 4200, 4200)}
+# Of a step by gradient, in feed-forward pictures, measured at 512: of refinement, and in place of a decoder.
+_REFINE_COST, _INVERSION_COST = 0.12, 0.2
 _STYLE_SIZES_KEPT = 4  # a folder often holds upright and lying pictures
+
+
+@dataclass(frozen=True)
+class PreparedStyle:
+    """What is computed once for a style: what to reshuffle, by level, and its colours (3, n)."""
+
+    levels: dict[int, StyleLevel]
+    palette: Tensor
 
 
 class Stylizer:
@@ -81,7 +91,7 @@ class Stylizer:
         self.encoder: VGG = net.to(self.device, memory_format=torch.channels_last)
         self.decoder: Decoder | None = chain and chain.to(self.device, memory_format=torch.channels_last)
         self._style: Picture | None = None
-        self._prepared: dict[tuple[int, int], dict[int, StyleLevel]] = {}
+        self._prepared: dict[tuple[int, int], PreparedStyle] = {}
 
     def set_style(self, style: Source) -> Stylizer:
         """Choose the style picture; returns itself.
@@ -113,11 +123,11 @@ class Stylizer:
         picture = content if isinstance(content, Picture) else read(content)
         size, work_size = self.sizes(picture.size)
         style_size = fit_size(self._style.size, max(32, round(max(work_size) * self.settings.style_scale)))
-        gradients = self.settings.refine > 0 or self.decoder is None
+        demand = 2 if self.decoder is None else int(self.settings.refine > 0)
         check_memory(
             self.device,
             work_size[0] * work_size[1] + style_size[0] * style_size[1],
-            _BYTES_A_PIXEL[self.encoder.channels[1]][gradients],
+            _BYTES_A_PIXEL[self.encoder.channels[1]][demand],
         )
         if style_size not in self._prepared:
             while len(self._prepared) >= _STYLE_SIZES_KEPT:
@@ -135,15 +145,15 @@ class Stylizer:
         return size, work_size
 
     @torch.inference_mode()
-    def prepare(self, style: Tensor) -> dict[int, StyleLevel]:
+    def prepare(self, style: Tensor) -> PreparedStyle:
         """A style picture (1, 3, H, W), RGB in [0, 1], as `apply` wants it."""
-        features = self.encoder(_to_multiple(style.to(self.device)), self.settings.levels)
-        return prepare_style({level: found[0].contiguous() for level, found in features.items()}, self.settings)
+        style = style.to(self.device)
+        features = self.encoder(_to_multiple(style), self.settings.levels)
+        levels = prepare_style({level: found[0].contiguous() for level, found in features.items()}, self.settings)
+        return PreparedStyle(levels, palette_of(style[0]))
 
     @torch.inference_mode()
-    def apply(
-        self, content: Tensor, style: dict[int, StyleLevel], progress: Callable[[Progress], None] | None = None
-    ) -> Tensor:
+    def apply(self, content: Tensor, style: PreparedStyle, progress: Callable[[Progress], None] | None = None) -> Tensor:
         """A content picture (1, 3, H, W), RGB in [0, 1], in a prepared style; the result likewise, on the CPU."""
         picture = _to_multiple(content.to(self.device))
         features = {level: found[0].contiguous() for level, found in self.encoder(picture, self.settings.levels).items()}
@@ -151,14 +161,18 @@ class Stylizer:
         decoder = self.decoder or Inverter(
             self.encoder, picture, optimizer=self.settings.optimizer, progress=report.inversion
         )
-        fields: dict[int, Field] = {}
-        for step in shuffle(features, style, decoder, self.settings):
-            if step.field is not None:
-                fields[step.level] = step.field
+        levels: dict[int, Progress] = {}
+        for step in shuffle(features, style.levels, decoder, self.settings):
+            levels[step.level] = replace(step, features=None)
             report.feed_forward(step)
         result = step.features
+        if self.settings.recolour:
+            share = 1 - self.settings.faded(1 - self.settings.palette)
+            result = repaint(result, style.palette, share).clamp_(0, 1)
         if self.settings.refine:
-            for step in refine_picture(result, self.encoder, features, style, fields, self.settings):
+            steps = refine_picture(result, self.encoder, features, style.levels, levels, self.settings)
+            del levels  # the votes are large, and needed only at the start
+            for step in steps:
                 result = step.features
                 report.refinement(step)
         return result[None, :, : content.shape[2], : content.shape[3]].cpu()
@@ -170,7 +184,7 @@ class _Report:
     def __init__(self, progress: Callable[[Progress], None] | None, settings: Settings, inverts: bool) -> None:
         self.progress, self.levels, self.inverts = progress, settings.levels, inverts
         # share of the work before the refinement; inversion takes about as long as so many steps of refinement
-        before = 4 * STEPS * _REFINE_COST if inverts else 1
+        before = 4 * STEPS * _INVERSION_COST if inverts else 1
         self.first = before / (before + _REFINE_COST * settings.refine)
 
     def feed_forward(self, step: Progress) -> None:

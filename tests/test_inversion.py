@@ -177,8 +177,8 @@ def test_the_rate_asked_for_reaches_the_optimiser(name: str, factor: float) -> N
 @pytest.mark.parametrize("size", [(64, 48), (37, 53), (8, 8), (7, 90), (2, 2)])
 def test_a_pyramid_is_halved_until_a_side_is_short_and_each_layer_shifts_the_whole_picture(size: tuple[int, int]) -> None:
     picture = torch.rand(2, 3, *size)
-    layers = inversion._empty_pyramid(picture)
-    assert torch.equal(inversion._sum(layers), torch.zeros_like(picture))
+    layers = inversion.empty_pyramid(picture)
+    assert torch.equal(inversion.sum_pyramid(layers), torch.zeros_like(picture))
     assert layers[0].shape == picture.shape and min(layers[-1].shape[2:]) < 8
     for finer, coarser in pairwise(layers):
         assert [side - 2 * half for side, half in zip(finer.shape[2:], coarser.shape[2:], strict=True)] == [
@@ -186,7 +186,7 @@ def test_a_pyramid_is_halved_until_a_side_is_short_and_each_layer_shifts_the_who
         ]
     for layer in layers:
         layer += 1
-    assert torch.allclose(inversion._sum(layers), torch.full_like(picture, len(layers)))
+    assert torch.allclose(inversion.sum_pyramid(layers), torch.full_like(picture, len(layers)))
 
 
 def test_a_ramp_has_the_slope_of_a_ramp() -> None:
