@@ -32,7 +32,7 @@ SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 PAIRS = (("cat", "swirling_night"), ("astronaut", "autumn_avenue"), ("coffee", "stained_glass"))
 WAYS = {
     "the authors' program": AUTHORS,
-    "the same, with prices": replace(AUTHORS, matching="prices", usage_penalty=0.02),
+    "the same, with prices": replace(AUTHORS, matching="prices", usage_penalty=Settings().usage_penalty),
     "our defaults": Settings(),
 }
 
@@ -112,14 +112,15 @@ and averaged votes at three levels without a fourth are soft; our defaults keep 
 
 - **The authors' program** is their release of May 2018 as settings (`styleshuffle.settings.AUTHORS`, or
   `--matching counts --no-recolour --levels 4,3,2 --patch-sizes 3,5,5,3 --turns 5,5,5,1 --usage-penalty 0.05
-  --content-weights 0.5,0.5,0.5,0.5 --encoder-blends 0,0,0,0`): each use of a style patch so far costs lambda / R^2, and
-  the raw content features are blended in by half. Left out are its random search, which makes it differ from run to run
-  (ours compares all pairs at relu4_1 and searches locally from there on), its network (ours is the compact one), and its
-  fixed size.
+  --content-weights 0.5,0.5,0.5,0.5 --encoder-blends 0,0,0,0 --refine 0`): each use of a style patch so far costs
+  lambda / R^2, and the raw content features are blended in by half. Left out are its random search, which makes it differ
+  from run to run (ours compares all pairs at relu4_1 and searches locally from there on), its network (ours is the
+  compact one), and its fixed size.
 - **With prices** instead of counting, lambda as in our defaults and all else the same, the result no longer depends on
   the order in which positions are visited.
 - **Our defaults** differ in what is blended (content moved to the style's colours, part of it the encoder's own), in the
-  number of turns, and in the fourth level, relu1_1.
+  number of turns, in the fourth level, relu1_1, and in what is done to the decoded picture (its palette, and four steps
+  of refinement).
 """
 
 if __name__ == "__main__":

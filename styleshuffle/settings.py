@@ -38,7 +38,7 @@ class Settings:
         0.01, "Lambda: 0 lets popular style patches be used everywhere, large values make all used equally.", 0, 1000
     )
     content_weights: tuple[float, ...] = _setting(
-        (0.4, 0.55, 0.8, 0.9), "Alpha: share of the content in each blend, at strength 0.5.", 0, 1
+        (0.4, 0.45, 0.8, 0.9), "Alpha: share of the content in each blend, at strength 0.5.", 0, 1
     )
     encoder_blends: tuple[float, ...] = _setting(
         (0.5, 0.7, 0.5, 0.4),

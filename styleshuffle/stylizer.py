@@ -65,6 +65,7 @@ class Stylizer:
         WeightsError: weights are missing, damaged, or another network's.
     """
 
+    @torch.inference_mode(False)  # weights made in the caller's inference mode could not be refined through
     def __init__(
         self,
         settings: Settings | None = None,

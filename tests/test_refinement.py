@@ -63,6 +63,12 @@ def test_a_refined_photograph_without_style_stays_one(content: Tensor, style: Te
     assert errors[1] < errors[0] < 0.002
 
 
+def test_a_caller_in_inference_mode_gets_the_same(content: Tensor, style: Tensor) -> None:
+    with torch.inference_mode():
+        inside, _ = make(content, style)
+    assert torch.equal(inside, make(content, style)[0])
+
+
 def test_matches_are_found_anew_after_ten_steps(content: Tensor, style: Tensor) -> None:
     ten, eleven, twelve = (make(content, style, refine=steps)[1] for steps in (10, 11, 12))
     assert torch.equal(ten[-1].features, eleven[-2].features) and torch.equal(eleven[-1].features, twelve[-2].features)
