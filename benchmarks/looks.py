@@ -2,7 +2,8 @@
 
     python benchmarks/looks.py --contents photos/ --styles paintings/ --vgg19 vgg19.safetensors --sheet sheet.png
 
-Pictures are cropped to their middle square and resized. The measures are those of `styleshuffle.evaluation`, on VGG-19
+The contents themselves, not stylized, are measured too, for pairs are not equally hard. Pictures are cropped to their
+middle square and resized. The measures are those of `styleshuffle.evaluation`, on VGG-19
 with reflected borders (Caffe weights, .safetensors or .pth with torchvision's names), or on the compact encoder.
 """
 
@@ -79,6 +80,7 @@ def main(
     judge = load_vgg19(vgg19) if vgg19 else load_compact()
     judge = judge.to(memory_format=torch.channels_last)
     found: list[Measures] = []
+    unstylized: list[Measures] = []
     seconds: list[float] = []
 
     def one(content_path: Path, style_path: Path) -> tuple[Tensor, Tensor, Tensor]:
@@ -88,6 +90,7 @@ def main(
         seconds.append(time.perf_counter() - start)
         if not no_measures:
             found.append(measure(judge, output, content, style))
+            unstylized.append(measure(judge, content, content, style))
         return content, style, output
 
     if pairs:
@@ -101,8 +104,10 @@ def main(
             rows.append([square(content_path), *outputs])
     if sheet_file:
         sheet(rows, thumbnail).save(sheet_file)
-    if found:
-        print("  ".join(f"{name} {statistics.fmean(getattr(m, name) for m in found):.3f}" for name in FIELDS), end="  ")
+    for what, measures in (("contents", unstylized), ("results", found)):
+        if measures:
+            means = (f"{name} {statistics.fmean(getattr(one, name) for one in measures):.3f}" for name in FIELDS)
+            print(f"{what:<8}", *means, sep="  ")
     print(f"pairs {len(seconds)}  seconds {statistics.median(seconds):.2f}")
 
 

@@ -42,7 +42,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PENALTIES = (0.0, 0.01, 0.03, 0.1, 1.0)
 # So that what lambda does is hidden neither by the content nor by what is done to the decoded picture.
 SETTINGS = Settings(
-    strength=0.5**0.5, content_weights=(0.2, 0.1, 0.8, 0.9), encoder_blends=(0.5, 0.5, 0.4, 0.4), palette=0.0, refine=0
+    content_weights=(0.04, 0.01, 0.64, 0.81), encoder_blends=(0.25, 0.25, 0.16, 0.16), palette=0.0, refine=0
 )
 DPI, QUALITY = 110, 88
 
@@ -461,9 +461,9 @@ matrix cannot tell it from the style, but hardly one of its 3 x 3 patches is in 
 
 ## λ from 0 to large
 
-Each picture is made at a strength of 0.71 instead of 0.5, with less content (`--content-weights 0.2,0.1,0.8,0.9
---encoder-blends 0.5,0.5,0.4,0.4`) and as it is decoded (`--palette 0 --refine 0`), so that nothing hides what λ does.
-Two kinds of numbers must be told apart:
+Each picture is made with little content (`--content-weights 0.04,0.01,0.64,0.81 --encoder-blends
+0.25,0.25,0.16,0.16`) and shown as it is decoded (`--palette 0 --refine 0`), so that neither hides what λ does. Two kinds
+of numbers must be told apart:
 
 - **of the field**, that is of the first matching at relu4_1, where the theory holds: how the style's patches are used
   (1 is equal use; the deviation is half the mean distance from it); the reshuffle loss in the measure that the method
@@ -476,9 +476,9 @@ Two kinds of numbers must be told apart:
 
 The field does as the theory says, on all three pairs and with every step of λ: more of the style is used, the Gram
 distance falls, to between a seventh and a third of what it was, and the reshuffle loss rises, in all by 7 to 15 %.
-λ = 0.03 is where that is cheap: it brings another 14 to 18 % of the style's patches
-into use for 1 to 2 % more loss. The pictures follow, but weakly: patches overlap and are averaged, and the content is
-moved to the style's mean and covariance in any case, which evens out much at λ = 0 already.
+λ = 0.03 is where that is cheap: it brings another 14 to 18 % of the style's patches into use for 1 to 2 % more loss. The
+pictures follow, but weakly: patches overlap and are averaged, and the content is moved to the style's mean and covariance
+in any case, which evens out much at λ = 0 already.
 
 {sweeps}
 

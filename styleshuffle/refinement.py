@@ -1,4 +1,4 @@
-"""Finish a picture in the image domain: gradient steps on its pixels, for content and reshuffle losses at all levels.
+"""Finish a picture in the image domain: steps by gradient on the picture, for content and reshuffle losses.
 
 The feed-forward result shows what the decoder can draw. Here the picture itself is moved until its features at relu1_1,
 relu2_1 and relu3_1 are near what reshuffling asks for, as in the optimisation of Gu et al. (CVPR 2018), but with these
@@ -26,9 +26,9 @@ from .vgg import VGG
 
 _REFRESH = 10  # steps between two matchings; the feed-forward result's serve for the first
 _RATE = 0.006  # of each layer, in units of the pixels' range
-_LAYERS = 2  # what changes the picture: pixels, and blocks of four, without which the first steps are mostly noise
-_WEIGHTS = {4: 1.0, 3: 1.5, 2: 1.0, 1: 0.5}  # of the levels; fine ones alone would only add contrast
-_COARSEST = 3  # relu4_1 takes more time than all others together, and what its gradient draws in few steps is noise
+_LAYERS = 2  # of a pyramid that changes the picture; pixels alone kept less of content and style in as many steps
+_WEIGHTS = {4: 1.0, 3: 1.5, 2: 1.0, 1: 0.5}  # of the levels' losses
+_COARSEST = 3  # with relu4_1 a step takes half as long again, and few steps made coherence and cfsd worse
 
 
 def refine_picture(
@@ -70,15 +70,15 @@ class _Refiner:
         turns: dict[int, Progress],
         settings: Settings,
     ) -> None:
-        self.encoder, self.style, self.settings = encoder, style, settings
+        self.encoder, self.content, self.style, self.settings = encoder, content, style, settings
         self.fields = {level: turns[level].field for level in settings.levels}
         self.levels = [level for level in settings.levels if level <= _COARSEST] or settings.levels[-1:]
         # mean variance of the style's channels, which makes levels comparable
         self.scales = {level: float(style[level].moments.covariance.diagonal().mean()) for level in self.levels}
-        self.content = content
         self.shares = content_shares(settings)
         self.targets = {level: self._target(level, turns[level].votes) for level in self.levels}
-        self.start = picture[None].clone(memory_format=torch.contiguous_format)  # L-BFGS wants gradients that are
+        # contiguous, not channels last: L-BFGS flattens gradients, which have the layout of their layers
+        self.start = picture[None].clone(memory_format=torch.contiguous_format)
         self.layers = [layer.requires_grad_() for layer in empty_pyramid(self.start, _LAYERS)]
         self.optimizer = make_optimizer(settings.optimizer, self.layers, _RATE)
 

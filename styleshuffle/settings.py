@@ -53,7 +53,10 @@ class Settings:
     matching: Literal["prices", "counts"] = _setting(
         "prices", "What evens out the use of style patches: optimal prices, or the paper's penalty on each use so far."
     )
-    recolour: bool = _setting(True, "Move the content to the style's colours (mean, covariance) before it is blended.")
+    recolour: bool = _setting(
+        True,
+        "Move the content to the style's colours (mean, covariance) before it is blended; if not, no --palette either.",
+    )
     palette: float = _setting(
         0.5, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5.", 0, 1
     )

@@ -167,8 +167,8 @@ class Stylizer:
             levels[step.level] = replace(step, features=None)
             report.feed_forward(step)
         result = step.features
-        if self.settings.recolour:
-            share = 1 - self.settings.faded(1 - self.settings.palette)
+        share = 1 - self.settings.faded(1 - self.settings.palette)
+        if self.settings.recolour and share:
             result = repaint(result, style.palette, share).clamp_(0, 1)
         if self.settings.refine:
             steps = refine_picture(result, self.encoder, features, style.levels, levels, self.settings)

@@ -169,6 +169,18 @@ def test_a_large_penalty_uses_every_style_patch_about_equally_whatever_the_sizes
     assert float((usage(field) == 0).float().mean()) < 0.5 * float((usage(loose) == 0).float().mean())
 
 
+@pytest.mark.parametrize("penalty", [0.0, 0.01, 0.1, 1000.0])
+def test_a_field_that_starts_from_its_own_prices_is_no_less_even(penalty: float) -> None:
+    content, style = uneven()
+    grids = (30, 30), (15, 20)
+    first = match_all(content, style, grids, penalty)
+    kept = first.prices.clone()
+    again = match_all(content, style, grids, penalty, first)
+    assert torch.equal(first.prices, kept)
+    assert unevenness(again) <= unevenness(first) + 0.01
+    assert float((again.match == first.match).float().mean()) > (0.9 if penalty else 0.9999)
+
+
 def test_usage_counts_in_units_of_equal_use() -> None:
     field = Field(torch.tensor([[0, 0, 0, 5]]), torch.zeros(2, 3))
     assert usage(field).tolist() == [[4.5, 0, 0], [0, 0, 1.5]]

@@ -179,12 +179,19 @@ def test_any_run_of_levels_works(content: Image.Image, style: Image.Image, level
         {"patch_sizes": (5, 1, 3, 3)},
         {"turns": (3, 2, 2, 2)},
         {"levels": (3, 2)},
+        {"palette": 1},
+        {"refine": 1},
     ],
 )
 def test_every_setting_has_an_effect(
     stylizer: Stylizer, content: Image.Image, style: Image.Image, settings: dict[str, object]
 ) -> None:
     assert with_settings(style, **settings).stylize(content).tobytes() != stylizer.stylize(content).tobytes()
+
+
+def test_a_content_that_is_not_recoloured_is_not_given_a_palette(content: Image.Image, style: Image.Image) -> None:
+    one, other = (with_settings(style, recolour=False, palette=palette).stylize(content) for palette in (0, 1))
+    assert one.tobytes() == other.tobytes()
 
 
 # ---------------------------------------------------------------------------------------------------------- progress
