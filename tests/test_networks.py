@@ -118,6 +118,19 @@ def test_features_have_the_levels_size_and_are_not_negative(encoder: VGG) -> Non
     assert all(float(features.min()) >= 0 and float(features.max()) > 0 for features in found.values())
 
 
+@pytest.mark.parametrize("widths", [vgg.COMPACT_WIDTHS, ((4,), (8,), (8, 8), (4,))])
+def test_pooling_before_the_relu_changes_nothing(widths: tuple[tuple[int, ...], ...]) -> None:
+    torch.manual_seed(0)
+    net = VGG(widths).requires_grad_(False)
+    picture = torch.rand(1, 3, 37, 50)
+    found = net(picture, net.taps)
+    x = (picture - net.mean) / net.deviation
+    for index, layer in enumerate(net.features):
+        x = layer(x.clone())
+        for level in [level for level, tap in net.taps.items() if tap == index]:
+            assert torch.equal(found[level], x)
+
+
 def test_levels_are_the_same_whichever_are_asked_for(encoder: VGG) -> None:
     picture = torch.rand(1, 3, 32, 32)
     assert torch.equal(encoder(picture, [2])[2], encoder(picture, [4, 2])[2])
