@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .inversion import empty_pyramid, make_optimizer, sum_pyramid
@@ -104,13 +103,16 @@ class _Refiner:
         """Mean squared distance to the targets, a sum over the levels; leaves its gradient in the layers."""
         self.optimizer.zero_grad()
         found = self.encoder(self._free_picture(), self.levels)
-        errors = [
-            _WEIGHTS[level] / self.scales[level] * F.mse_loss(found[level][0], target)
-            for level, target in self.targets.items()
-        ]
-        loss = torch.stack(errors).sum() * self.start.numel()  # a pixel's gradient is then of order 1, as L-BFGS expects
-        loss.backward()
-        return loss.detach()
+        loss = torch.zeros((), device=self.start.device)
+        gradients = []  # written out, for autograd goes through the features once more for the loss, and back
+        for level, target in self.targets.items():
+            # a pixel's gradient is then of order 1, as L-BFGS expects
+            weight = _WEIGHTS[level] / self.scales[level] * self.start.numel() / target.numel()
+            gap = found[level].detach() - target
+            loss += weight * torch.linalg.vector_norm(gap).square()
+            gradients.append(gap.mul_(2 * weight))
+        torch.autograd.backward([found[level] for level in self.targets], gradients)
+        return loss
 
     @torch.no_grad()
     def _rematch(self) -> None:

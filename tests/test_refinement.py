@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,38 @@ def test_refinement_brings_the_picture_nearer_to_the_style(content: Tensor, styl
     fractions = [step.fraction for step in steps]
     assert fractions == sorted(fractions) and fractions[-1] == 1
     assert torch.is_inference_mode_enabled() is False and torch.is_grad_enabled()
+
+
+def test_the_gradient_is_that_of_the_loss(content: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    slopes = []
+
+    class Probe:
+        def __init__(self, _name: str, layers: list[Tensor], *_options: float) -> None:
+            self.layers = layers
+
+        def zero_grad(self) -> None:
+            for layer in self.layers:
+                layer.grad = None
+
+        def step(self, loss: Callable[[], Tensor]) -> None:
+            loss()
+            gradients = [layer.grad.clone() for layer in self.layers]
+            generator = torch.Generator().manual_seed(0)
+            with torch.no_grad():
+                # short, for the features have kinks: 1e-3 of the gradients is a step over many of them
+                ways = [1e-5 * (g + g.abs().mean() * torch.randn(g.shape, generator=generator)) for g in gradients]
+                losses = []
+                for sign in (1, -2):
+                    for layer, way in zip(self.layers, ways, strict=True):
+                        layer.add_(way, alpha=sign)
+                    with torch.enable_grad():
+                        losses.append(float(loss()))
+            expected = sum(float((g * way).sum()) for g, way in zip(gradients, ways, strict=True))
+            slopes.append((losses[0] - losses[1]) / 2 / expected)
+
+    monkeypatch.setattr("styleshuffle.refinement.make_optimizer", Probe)
+    make(content, style, refine=1)
+    assert slopes == [pytest.approx(1, abs=0.02)]
 
 
 def test_refinement_is_deterministic(content: Tensor, style: Tensor) -> None:
