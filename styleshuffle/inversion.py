@@ -28,6 +28,7 @@ from .vgg import VGG
 
 STEPS = 80  # at most, a level
 _RATE = 0.03  # of Adam, in units of the picture's range; falls linearly to 0
+_MOMENTUM = 0.9  # of Adam, beta_1
 _GENERIC_FACTOR = 3.0  # Generic Adam's first step in units of Adam's: it falls as 1 / sqrt(t) by itself
 _WARMUP = 10  # steps; at its full rate Adam's first ones overshoot, which would look like a stall
 _SMOOTHNESS = 10.0  # weight of the change's squared slope
@@ -162,18 +163,19 @@ class _Search:
         return total.detach()
 
 
-def make_optimizer(name: str, parameters: list[Tensor], rate: float = _RATE) -> Optimizer:
+def make_optimizer(name: str, parameters: list[Tensor], rate: float = _RATE, momentum: float = _MOMENTUM) -> Optimizer:
     """An optimiser for pictures by name.
 
     Args:
         name: "adam", "lbfgs" or "generic-adam".
         rate: step size of "adam"; that of "generic-adam" follows from it; "lbfgs" finds its own.
+        momentum: of "adam", its beta_1.
 
     Raises:
         SettingsError: no such optimizer.
     """
     if name == "adam":
-        return Adam(parameters, lr=rate, betas=(0.9, 0.99))
+        return Adam(parameters, lr=rate, betas=(momentum, 0.99))
     if name == "generic-adam":
         return GenericAdam(parameters, lr=_GENERIC_FACTOR * rate)
     if name == "lbfgs":

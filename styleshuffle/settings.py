@@ -38,10 +38,10 @@ class Settings:
         0.01, "Lambda: 0 lets popular style patches be used everywhere, large values make all used equally.", 0, 1000
     )
     content_weights: tuple[float, ...] = _setting(
-        (0.4, 0.45, 0.8, 0.9), "Alpha: share of the content in each blend, at strength 0.5.", 0, 1
+        (0.4, 0.4, 0.8, 0.9), "Alpha: share of the content in each blend, at strength 0.5.", 0, 1
     )
     encoder_blends: tuple[float, ...] = _setting(
-        (0.5, 0.7, 0.5, 0.4),
+        (0.5, 0.7, 0.5, 0.45),
         "How much of that content is the encoder's own, not the coarser level's result, at strength 0.5.",
         0,
         1,
@@ -58,10 +58,10 @@ class Settings:
         "Move the content to the style's colours (mean, covariance) before it is blended; if not, no --palette either.",
     )
     palette: float = _setting(
-        0.5, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5.", 0, 1
+        0.6, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5.", 0, 1
     )
     refine: int = _setting(
-        4,
+        6,
         "Steps by gradient on the decoded picture: sharper brushwork and shapes; 0 is quickest, 30 are plenty.",
         0,
         10000,
