@@ -43,6 +43,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from PIL import Image
+from styleshuffle.training.decoder import WhitenedDecoder
 from torch import Tensor, nn
 from torch.multiprocessing import spawn
 from torch.nn.parallel import DistributedDataParallel
@@ -50,10 +51,9 @@ from tqdm import tqdm
 
 from styleshuffle.errors import StyleShuffleError
 from styleshuffle.images import READABLE, read
+from styleshuffle.networks.vgg import load_compact
 from styleshuffle.optim import GenericAdam
 from styleshuffle.optim.quantized_adam import QuantizedAdam
-from styleshuffle.training.decoder import WhitenedDecoder
-from styleshuffle.vgg import load_compact
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 PICTURES = (SAMPLES / "content", SAMPLES / "style")

@@ -21,12 +21,12 @@ from looks import sheet
 from torch import Tensor
 
 from styleshuffle import Progress, Settings, Stylizer
-from styleshuffle.evaluation import measure
+from styleshuffle.evaluation.losses import usage_deviation
+from styleshuffle.evaluation.measures import measure
 from styleshuffle.images import read
-from styleshuffle.losses import usage_deviation
-from styleshuffle.matching import usage
+from styleshuffle.networks.vgg import load_compact
+from styleshuffle.reshuffle.nnf import usage
 from styleshuffle.settings import AUTHORS
-from styleshuffle.vgg import load_compact
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 PAIRS = (("cat", "swirling_night"), ("astronaut", "autumn_avenue"), ("coffee", "stained_glass"))

@@ -22,9 +22,9 @@ def main(steps: int, threads: int) -> None:
     """Print the time of one step of each optimiser."""
     import torch
 
-    from styleshuffle.decoder import Decoder
+    from styleshuffle.networks.decoder import Decoder
+    from styleshuffle.networks.vgg import VGG
     from styleshuffle.optim import GenericAdam
-    from styleshuffle.vgg import VGG
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)

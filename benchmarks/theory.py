@@ -25,14 +25,22 @@ import torch
 from torch import Tensor
 
 from styleshuffle import Settings, Stylizer
-from styleshuffle.evaluation import Measures, measure
+from styleshuffle.evaluation.losses import (
+    assign,
+    content_loss,
+    gram,
+    gram_loss,
+    local_loss,
+    reshuffle_loss,
+    usage_deviation,
+)
+from styleshuffle.evaluation.measures import Measures, measure
 from styleshuffle.images import fit_size, read
-from styleshuffle.inversion import make_optimizer
-from styleshuffle.losses import assign, content_loss, gram, gram_loss, local_loss, reshuffle_loss, usage_deviation
-from styleshuffle.matching import Field, upsample, usage
-from styleshuffle.moments import moments, transfer
-from styleshuffle.progressive import Progress
-from styleshuffle.vgg import VGG
+from styleshuffle.networks.vgg import VGG
+from styleshuffle.reshuffle.levels import Turn
+from styleshuffle.reshuffle.moments import match_moments, moments
+from styleshuffle.reshuffle.nnf import NNF, upsample, usage
+from styleshuffle.reshuffle.pixels import make_optimizer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -197,10 +205,12 @@ def sweep(content: Tensor, style: Tensor) -> list[Point]:
     for penalty in PENALTIES:
         stylizer = Stylizer(replace(SETTINGS, usage_penalty=penalty), device="cpu")
         prepared = stylizer.prepare(style)
-        steps: list[Progress] = []
+        steps: list[Turn] = []
         picture = stylizer.apply(content, prepared, steps.append)
         field, patterns = steps[0].field, prepared.levels[4]
-        target = transfer(encode(stylizer.encoder, content)[4], patterns.moments)  # what the first field is found for
+        target = match_moments(
+            encode(stylizer.encoder, content)[4], patterns.moments
+        )  # what the first field is found for
         similarity = patterns.describer(target) * patterns.descriptors[field.match.flatten()]
         points.append(
             Point(
@@ -281,7 +291,7 @@ def draw_sweep(content: Tensor, style: Tensor, points: Sequence[Point], path: Pa
 
 def compare(encoder: VGG, content: Tensor, style: Tensor, steps: int) -> tuple[Tensor, list[Result]]:
     """The common start, and the result of each style loss."""
-    start = transfer(content[0], moments(style[0]))[None].clamp(0, 1)
+    start = match_moments(content[0], moments(style[0]))[None].clamp(0, 1)
     wanted = encode(encoder, start)[4]
     patterns = encode(encoder, style, LEVELS)
     results = []
@@ -333,7 +343,7 @@ def optimise(encoder: VGG, start: Tensor, wanted: Tensor, style: dict[int, Tenso
     return picture.detach()
 
 
-def assign_levels(output: dict[int, Tensor], style: dict[int, Tensor], penalty: float) -> dict[int, Field]:
+def assign_levels(output: dict[int, Tensor], style: dict[int, Tensor], penalty: float) -> dict[int, NNF]:
     """Each level's field; the finest one, which is too large for all pairs, is carried over as the method does it."""
     *levels, finest = LEVELS
     fields = {level: assign(output[level], style[level], penalty) for level in levels}
@@ -438,7 +448,8 @@ may round otherwise, and so assign a few patches otherwise.
 Gu et al. (CVPR 2018) take the style's features and *reshuffle* them: each patch of the content takes a patch of the
 style, at a price for patches that are used often, set by λ. They say that this connects two families of style losses:
 the global one (Gram matrices), whose pictures have the style's statistics but distort its patterns, and the local one
-(nearest patches), whose patterns are real but few, used everywhere. `styleshuffle.losses` has all three as functions.
+(nearest patches), whose patterns are real but few, used everywhere. `styleshuffle.evaluation.losses` has all three as
+functions.
 
 ## What is exact
 
