@@ -216,7 +216,7 @@ def main(out: Path | None, from_data: bool, quick: bool) -> None:
             data["runs"].append(asdict(run) | {"rare": run.rare})
             data["ends"] += measure(run, x[-1])
     for run in data["runs"]:
-        title = f"{run['steps']:,} steps, {run['seeds']} seeds, probability {run['rarity']:g}"
+        title = f"{run['name']}: {run['steps']:,} steps, {run['seeds']} seeds, probability {run['rarity']:g}"
         click.echo(f"{title}\n\n{end_table([row for row in data['ends'] if row['run'] == run['name']])}\n")
     if out:
         write_data(out / "counterexample.json", data)
