@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from .errors import SettingsError
 
 DEEPEST_LEVEL = 4
+_LEARNED_STEPS, _GRADIENT_STEPS = 2, 6  # of refinement, where no other number is set
 
 
 def _setting(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
@@ -60,14 +61,17 @@ class Settings:
     palette: float = _setting(
         0.6, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5.", 0, 1
     )
-    refine: int = _setting(
-        6,
-        "Steps by gradient on the decoded picture: sharper brushwork and shapes; 0 is quickest, 30 are plenty.",
+    refine: int | None = _setting(
+        None,
+        "Steps on the decoded picture: sharper brushwork and shapes; 0 is quickest; default: 2 that are learned, or 6 by "
+        "gradient.",
         0,
         10000,
     )
-    optimizer: Literal["adam", "lbfgs", "generic-adam"] = _setting(
-        "adam", "What takes the steps on the picture, and those in place of a decoder."
+    optimizer: Literal["learned", "adam", "lbfgs", "generic-adam"] = _setting(
+        "learned",
+        "What takes the steps: a network trained for it, or steps by gradient. There is a network for the compact encoder; "
+        "adam stands in for it elsewhere, and in place of a decoder.",
     )
 
     def __post_init__(self) -> None:
@@ -102,6 +106,24 @@ class Settings:
     def at(self, name: str, level: int) -> float:
         """The value of a setting in the plural at a level: 4 for relu4_1."""
         return getattr(self, name)[DEEPEST_LEVEL - level]
+
+    @property
+    def refines_learned(self) -> bool:
+        """Whether a network is wanted to refine with."""
+        return self.optimizer == "learned" and self.refine != 0
+
+    @property
+    def gradient_optimizer(self) -> str:
+        """What takes steps by gradient."""
+        return "adam" if self.optimizer == "learned" else self.optimizer
+
+    def refine_steps(self, learned: bool) -> int:
+        """How many steps refine a picture: those that were set, or as many as such steps need.
+
+        Args:
+            learned: a network takes them, not an optimiser by gradient.
+        """
+        return self.refine if self.refine is not None else _LEARNED_STEPS if learned else _GRADIENT_STEPS
 
     def faded(self, weight: float) -> float:
         """What a weight of the content, which holds for strength 0.5, is at this strength: 1 at 0, and falling."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,9 +18,12 @@ from .images import Picture, fit_size, read, to_pil
 from .inversion import STEPS, InversionStep, Inverter
 from .palette import palette_of, repaint
 from .progressive import Progress, prepare_style, shuffle
-from .refinement import refine_picture
+from .refinement import refine_by_gradient, refine_by_network
+from .refiner import LEVELS as REFINED_LEVELS
+from .refiner import Refiner, load_compact_refiner, load_refiner
 from .reshuffle import StyleLevel
 from .settings import Settings, settings_from
+from .targets import MatchedTargets
 from .vgg import VGG, load_encoder
 
 if TYPE_CHECKING:
@@ -47,6 +50,21 @@ class PreparedStyle:
     palette: Tensor
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A picture that was fed forward, and what its refinement has to know.
+
+    Attributes:
+        picture: (3, H, W), RGB in [0, 1], of the size that is worked on: multiples of 8.
+        content: features (C, H, W) of the content by level.
+        turns: the last one of each level.
+    """
+
+    picture: Tensor
+    content: dict[int, Tensor]
+    turns: dict[int, Progress]
+
+
 class Stylizer:
     """Stylizes pictures; pays for the networks and for a style once.
 
@@ -58,6 +76,8 @@ class Stylizer:
         convention: of VGG-19's weights, "caffe" or "torchvision"; default: detected.
         decoder: a file that `styleshuffle-train decoder` wrote for this encoder. Without one, encoders other than the
             bundled one are decoded by optimisation (`styleshuffle.inversion`), which is slow.
+        refiner: a file that `styleshuffle-train refiner` wrote for this encoder. Without one, encoders other than the
+            bundled one are refined by Adam, in more steps.
         show_download: a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
@@ -75,6 +95,7 @@ class Stylizer:
         weights: str | Path | None = None,
         convention: str | None = None,
         decoder: str | Path | None = None,
+        refiner: str | Path | None = None,
         show_download: bool = False,
         **overrides: Any,
     ) -> None:
@@ -91,8 +112,24 @@ class Stylizer:
             chain = load_compact_decoder(net)
         self.encoder: VGG = net.to(self.device, memory_format=torch.channels_last)
         self.decoder: Decoder | None = chain and chain.to(self.device, memory_format=torch.channels_last)
+        own = encoder == "compact" and weights is None
+        self.refiner: Refiner | None = self._refiner(refiner, own) if self.settings.refines_learned else None
         self._style: Picture | None = None
         self._prepared: dict[tuple[int, int], PreparedStyle] = {}
+
+    def _refiner(self, path: str | Path | None, bundled: bool) -> Refiner | None:
+        """The network that refines, if there is one for the encoder and the levels that are set."""
+        if not set(REFINED_LEVELS) <= set(self.settings.levels):
+            return None
+        if path is None and not bundled:
+            return None
+        net = load_compact_refiner(self.encoder) if path is None else load_refiner(self.encoder, path)
+        return net.to(self.device, memory_format=torch.channels_last)
+
+    @property
+    def steps(self) -> int:
+        """Of refinement."""
+        return self.settings.refine_steps(learned=self.refiner is not None)
 
     def set_style(self, style: Source) -> Stylizer:
         """Choose the style picture; returns itself.
@@ -124,7 +161,7 @@ class Stylizer:
         picture = content if isinstance(content, Picture) else read(content)
         size, work_size = self.sizes(picture.size)
         style_size = fit_size(self._style.size, max(32, round(max(work_size) * self.settings.style_scale)))
-        demand = 2 if self.decoder is None else int(self.settings.refine > 0)
+        demand = 2 if self.decoder is None else int(self.steps > 0 and self.refiner is None)
         check_memory(
             self.device,
             work_size[0] * work_size[1] + style_size[0] * style_size[1],
@@ -156,37 +193,62 @@ class Stylizer:
     @torch.inference_mode()
     def apply(self, content: Tensor, style: PreparedStyle, progress: Callable[[Progress], None] | None = None) -> Tensor:
         """A content picture (1, 3, H, W), RGB in [0, 1], in a prepared style; the result likewise, on the CPU."""
+        report = _Report(progress, self.settings.levels, self.decoder is None, self.steps)
+        draft = self.feed_forward(content, style, report.feed_forward, report.inversion)
+        result = draft.picture
+        if self.steps:
+            targets = MatchedTargets(draft.content, style.levels, draft.turns, self.settings)
+            steps = self._refined(draft.picture, targets)
+            del draft  # the votes are large, and needed only at the start
+            for number, result in enumerate(steps, 1):
+                report.refinement(Progress(number / self.steps, "refine", 0, result))
+        return result[None, :, : content.shape[2], : content.shape[3]].cpu()
+
+    def _refined(self, picture: Tensor, targets: MatchedTargets) -> Iterator[Tensor]:
+        if self.refiner is not None:
+            return refine_by_network(picture, self.encoder, targets, self.steps, self.refiner)
+        return refine_by_gradient(picture, self.encoder, targets, self.steps, self.settings.gradient_optimizer)
+
+    @torch.inference_mode()
+    def feed_forward(
+        self,
+        content: Tensor,
+        style: PreparedStyle,
+        progress: Callable[[Progress], None] = lambda step: None,
+        inversion: Callable[[InversionStep], None] | None = None,
+    ) -> Draft:
+        """A content picture (1, 3, H, W), RGB in [0, 1], in a prepared style, before it is refined.
+
+        Args:
+            progress: called after each turn.
+            inversion: called after each step of what stands in for a decoder.
+        """
         picture = _to_multiple(content.to(self.device))
         features = {level: found[0].contiguous() for level, found in self.encoder(picture, self.settings.levels).items()}
-        report = _Report(progress, self.settings, inverts=self.decoder is None)
         decoder = self.decoder or Inverter(
-            self.encoder, picture, optimizer=self.settings.optimizer, progress=report.inversion
+            self.encoder, picture, optimizer=self.settings.gradient_optimizer, progress=inversion
         )
         levels: dict[int, Progress] = {}
         for step in shuffle(features, style.levels, decoder, self.settings):
             levels[step.level] = replace(step, features=None)
-            report.feed_forward(step)
+            progress(step)
         result = step.features
         share = 1 - self.settings.faded(1 - self.settings.palette)
         if self.settings.recolour and share:
             result = repaint(result, style.palette, share).clamp_(0, 1)
-        if self.settings.refine:
-            steps = refine_picture(result, self.encoder, features, style.levels, levels, self.settings)
-            del levels  # the votes are large, and needed only at the start
-            for step in steps:
-                result = step.features
-                report.refinement(step)
-        return result[None, :, : content.shape[2], : content.shape[3]].cpu()
+        return Draft(result, features, levels)
 
 
 class _Report:
     """Turns the progress of the parts of a picture's work into that of the whole, which never goes back."""
 
-    def __init__(self, progress: Callable[[Progress], None] | None, settings: Settings, inverts: bool) -> None:
-        self.progress, self.levels, self.inverts = progress, settings.levels, inverts
+    def __init__(
+        self, progress: Callable[[Progress], None] | None, levels: tuple[int, ...], inverts: bool, steps: int
+    ) -> None:
+        self.progress, self.levels, self.inverts = progress, levels, inverts
         # share of the work before the refinement; inversion takes about as long as so many steps of refinement
         before = 4 * STEPS * _INVERSION_COST if inverts else 1
-        self.first = before / (before + _REFINE_COST * settings.refine)
+        self.first = before / (before + _REFINE_COST * steps)
 
     def feed_forward(self, step: Progress) -> None:
         fraction = step.fraction
