@@ -74,7 +74,7 @@ def save_tensors(tensors: dict[str, Tensor], path: str | Path, metadata: dict[st
     path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(save({key: value.contiguous() for key, value in tensors.items()}, metadata))
+        beside.write_bytes(save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, metadata))
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -84,6 +86,12 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
                 help="Folder of the run: log, checkpoint, result.",
             ),
             click.option("--steps", default=12000, type=click.IntRange(1), help="Steps in all."),
+            click.option(
+                "--minutes",
+                type=click.FloatRange(0, min_open=True),
+                help="Stop after so many minutes, reading pictures included, if --steps are not done by then; adam's step "
+                "size falls to 0 in that time.",
+            ),
             click.option("--batch", default=8, type=click.IntRange(1), help="Crops a step, of each worker."),
             click.option("--crops", default=4800, type=click.IntRange(8), help="Crops to train on."),
             click.option("--side", default=128, type=click.IntRange(32), help="Side of a crop, in pixels."),
@@ -262,6 +270,50 @@ def decoder(
         )
 
 
+@main.command(cls=Command)
+@_job
+@click.option("--styles", required=True, type=click.Path(path_type=Path), help="Folder of paintings; may be --images too.")
+@click.option("--content-pattern", default="*", metavar="PATTERN", help="Which files of --images are contents.")
+@click.option("--style-pattern", default="*", metavar="PATTERN", help="Which files of --styles are styles.")
+@click.option("--pairs", "count", default=400, type=click.IntRange(1), help="Pairs to stylize, from which crops are cut.")
+@click.option("--pair-side", default=256, type=click.IntRange(64), help="Side of a pair, in pixels, a multiple of 8.")
+@click.option("--encoder", default="compact", type=click.Choice(ENCODERS), help="By whose features pictures are refined.")
+@click.option("--weights", type=_FILE, help="The encoder's weights; default: the bundled ones, or torchvision's VGG-19.")
+@click.option("--convention", type=click.Choice(CONVENTIONS), help="Input convention of VGG-19's weights.")
+@click.option("--decoder", type=_FILE, help="The encoder's decoder, of styleshuffle-train; default: the bundled one.")
+@click.option("--start", "--start-from", "start", type=_FILE, help="A trained refiner to go on from.")
+@click.option("--validate", default=500, type=click.IntRange(1), help="Steps between two sheets of refined pictures.")
+def refiner(console: Console, start: Path | None, count: int, **job: Any) -> None:
+    """Train the network whose steps refine pictures, in place of steps by gradient."""
+    plan = _plan(job)
+    import torch
+
+    from ..refiner import Refiner, load_refiner, save_refiner
+    from ..stylizer import Stylizer
+    from . import pairs, refining
+    from .workers import joined
+
+    with joined(job["device"], job["timeout"]) as workers:
+        _hush(console, workers.first)
+        networks = {name: job[name] for name in ("encoder", "weights", "convention", "decoder")}
+        stylizer = Stylizer(device=str(workers.device), refine=0, show_download=not console.quiet, **networks)
+        patterns = (job["content_pattern"], job["style_pattern"])
+        trained, held_out = pairs.split_pairs(job["images"], job["styles"], patterns, job["holdout"], plan.seed)
+        with _bar(console, "pairs", count) as bar:
+            made, measured = refining.make_all(
+                pairs.Maker(stylizer, job["pair_side"], plan.seed), trained, held_out, count, plan, workers, bar.update
+            )
+        torch.manual_seed(plan.seed)
+        encoder_net = stylizer.encoder
+        net = Refiner(encoder_net.channels) if start is None else load_refiner(encoder_net, start).requires_grad_()
+        net = net.train().to(workers.device, memory_format=torch.channels_last)
+        steps = refining.learn(net, encoder_net, made, job["crops"], job["side"], plan, workers, measured)
+        _watch(console, steps, "refiner")
+    if workers.first:
+        save_refiner(net, encoder_net, plan.folder / "refiner.safetensors")
+        _report(console, plan.folder, refining.report(net, encoder_net, measured))
+
+
 # -------------------------------------------------------------------------------------------- from options to a plan
 
 
@@ -273,6 +325,7 @@ def _plan(job: dict[str, Any]) -> Plan:
     if job["tensorboard"]:
         check_tensorboard()
     return Plan(
+        until=math.inf if job["minutes"] is None else time.monotonic() + 60 * job["minutes"],
         folder=job["run"],
         steps=job["steps"],
         rate=job["rate"] or _RATES[job["optimizer"]],
