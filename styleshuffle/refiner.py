@@ -1,11 +1,11 @@
 """Refinement learned: from how far a picture's features are from their targets to a change of the picture.
 
-Steps by gradient (`styleshuffle.refinement`) go through the encoder forth and back, many times. This network looks at the
-same residuals, target less features at relu3_1, relu2_1 and relu1_1, and makes in one forward pass a change that brings the
-picture nearer to the targets: a learned optimiser (Andrychowicz et al., "Learning to learn by gradient descent by gradient
-descent", NIPS 2016; Adler and Öktem, "Solving ill-posed inverse problems using iterative deep neural networks", Inverse
-Problems 2017, feed a network residuals as here). It is trained through the frozen encoder on the loss that the steps by
-gradient lower (`styleshuffle.training.refiner`).
+Steps by gradient (`styleshuffle.refinement`) go through the encoder forth and back, many times. This network looks at
+the same residuals, target less features at relu3_1, relu2_1 and relu1_1, and makes of them in one forward pass a change
+that brings the picture nearer to the targets: a learned optimiser (Andrychowicz et al., "Learning to learn by gradient
+descent by gradient descent", NIPS 2016; networks that are fed residuals step by step: Adler and Öktem, "Solving
+ill-posed inverse problems using iterative deep neural networks", Inverse Problems 2017). It is trained through the frozen
+encoder on the loss that the steps by gradient lower (`styleshuffle.training.refining`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle
 
 from .errors import WeightsError
 from .vgg import VGG, check_fingerprint, fingerprinted, load_into
@@ -22,7 +23,7 @@ from .weights import load_bundled, load_tensors, save_tensors
 
 LEVELS = (3, 2, 1)  # whose residuals it reads
 STAGES = 2  # networks with weights of their own: for the first step, and for all later ones
-_COARSE, _MIDDLE, _FINE = (64, 64), (48, 32), (24,)  # widths at relu3_1's, relu2_1's and the picture's resolution
+_COARSE, _MIDDLE, _FINE = 64, 32, 12  # channels at relu3_1's, relu2_1's and the picture's resolution
 _BUNDLED = "refiner.safetensors"
 
 
@@ -53,40 +54,40 @@ class Refiner(nn.Module):
 
 
 class Stage(nn.Module):
-    """From coarse to fine, each resolution joined by its own residuals; the last also by the picture."""
+    """From coarse to fine, each resolution joined by its own residuals; the last also by the picture.
+
+    A finer resolution is written by the coarser one into channels that are then laid side by side (Shi et al., "Real-time
+    single image and video super-resolution using an efficient sub-pixel convolutional neural network", CVPR 2016), so
+    little is computed at the picture's own. Beyond the border are zeros: no residual, so nothing to mend.
+    """
 
     def __init__(self, channels: Mapping[int, int]) -> None:
         super().__init__()
-        self.coarse = _convolutions(channels[3], *_COARSE)
-        self.middle = _convolutions(_COARSE[-1] + channels[2], *_MIDDLE)
-        self.fine = _convolutions(_MIDDLE[-1] + channels[1] + 3, *_FINE)
-        self.last = _convolution(_FINE[-1], 3)
-        nn.init.zeros_(self.last.weight)  # the first change is none
-        nn.init.zeros_(self.last.bias)
+        self.coarse = nn.Sequential(
+            _convolution(channels[3], _COARSE), nn.ReLU(), _convolution(_COARSE, _COARSE), nn.ReLU()
+        )
+        self.to_middle = _convolution(_COARSE, 4 * _MIDDLE, share=0.5)
+        self.at_middle = _convolution(channels[2], _MIDDLE, share=0.5)
+        self.middle = nn.Sequential(nn.ReLU(), _convolution(_MIDDLE, _MIDDLE), nn.ReLU())
+        self.to_fine = _convolution(_MIDDLE, 4 * _FINE, share=0.5)
+        self.at_fine = _convolution(channels[1] + 3, _FINE, share=0.5)
+        self.fine = nn.Sequential(nn.ReLU(), _convolution(_FINE, 3, share=0))  # the first change is none
 
     def forward(self, picture: Tensor, residuals: Mapping[int, Tensor]) -> Tensor:
-        x = self.coarse(residuals[3])
-        x = self.middle(torch.cat([_doubled(x), residuals[2]], 1))
-        return self.last(self.fine(torch.cat([_doubled(x), residuals[1], picture - 0.5], 1)))
+        """The change (N, 3, H, W); arguments as of `Refiner.forward`."""
+        x = self.to_middle(self.coarse(residuals[3]))
+        x = self.middle(pixel_shuffle(x, 2).add_(self.at_middle(residuals[2])))
+        x = pixel_shuffle(self.to_fine(x), 2)
+        return self.fine(x.add_(self.at_fine(torch.cat([residuals[1], picture - 0.5], 1))))
 
 
-def _convolutions(channels: int, *widths: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for width in widths:
-        layers += [_convolution(channels, width), nn.ReLU(inplace=True)]
-        channels = width
-    return nn.Sequential(*layers)
-
-
-def _convolution(channels: int, width: int) -> nn.Conv2d:
-    layer = nn.Conv2d(channels, width, 3, padding=1, padding_mode="reflect")
+def _convolution(channels: int, width: int, share: float = 1.0) -> nn.Conv2d:
+    """3 x 3, with weights that give its output ``share`` of the variance that ReLU keeps from layer to layer."""
+    layer = nn.Conv2d(channels, width, 3, padding=1)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    layer.weight.data *= share**0.5
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def _doubled(x: Tensor) -> Tensor:
-    return nn.functional.interpolate(x, scale_factor=2, mode="nearest")
 
 
 def load_compact_refiner(encoder: VGG) -> Refiner:

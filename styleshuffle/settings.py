@@ -70,8 +70,8 @@ class Settings:
     )
     optimizer: Literal["learned", "adam", "lbfgs", "generic-adam"] = _setting(
         "learned",
-        "What takes the steps: a network trained for it, or steps by gradient. There is a network for the compact encoder; "
-        "adam stands in for it elsewhere, and in place of a decoder.",
+        "What takes the steps: a network trained for it, or an optimiser by gradient. There is a network for the compact "
+        "encoder; elsewhere, and in place of a decoder, adam stands in for it.",
     )
 
     def __post_init__(self) -> None:

@@ -43,9 +43,7 @@ class Targets:
 
     def residuals(self, features: Mapping[int, Tensor]) -> dict[int, Tensor]:
         """(target - features) / deviation by level, (N, C, H, W) as the features are."""
-        return {
-            level: (target - features[level]).div_(self.deviations[level]) for level, target in self.features.items()
-        }
+        return {level: (target - features[level]).div_(self.deviations[level]) for level, target in self.features.items()}
 
     def rematch(self, features: Mapping[int, Tensor]) -> None:
         """Set the targets anew for a picture with these features; these here stay as they are."""

@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +90,8 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
             click.option(
                 "--minutes",
                 type=click.FloatRange(0, min_open=True),
-                help="Stop after so many minutes, reading pictures included, if --steps are not done by then; adam's step "
-                "size falls to 0 in that time.",
+                help="Stop after so many minutes, reading pictures included, if --steps are not done by then; the step "
+                "size of adam falls to 0 in that time.",
             ),
             click.option("--batch", default=8, type=click.IntRange(1), help="Crops a step, of each worker."),
             click.option("--crops", default=4800, type=click.IntRange(8), help="Crops to train on."),
@@ -272,7 +273,9 @@ def decoder(
 
 @main.command(cls=Command)
 @_job
-@click.option("--styles", required=True, type=click.Path(path_type=Path), help="Folder of paintings; may be --images too.")
+@click.option(
+    "--styles", required=True, type=click.Path(path_type=Path), help="Folder of paintings; may be --images again."
+)
 @click.option("--content-pattern", default="*", metavar="PATTERN", help="Which files of --images are contents.")
 @click.option("--style-pattern", default="*", metavar="PATTERN", help="Which files of --styles are styles.")
 @click.option("--pairs", "count", default=400, type=click.IntRange(1), help="Pairs to stylize, from which crops are cut.")
@@ -281,11 +284,12 @@ def decoder(
 @click.option("--weights", type=_FILE, help="The encoder's weights; default: the bundled ones, or torchvision's VGG-19.")
 @click.option("--convention", type=click.Choice(CONVENTIONS), help="Input convention of VGG-19's weights.")
 @click.option("--decoder", type=_FILE, help="The encoder's decoder, of styleshuffle-train; default: the bundled one.")
+@click.option("--pairs-on", metavar="DEVICE", help="Where pairs are made; default: on --device.")
 @click.option("--start", "--start-from", "start", type=_FILE, help="A trained refiner to go on from.")
 @click.option("--validate", default=500, type=click.IntRange(1), help="Steps between two sheets of refined pictures.")
 def refiner(console: Console, start: Path | None, count: int, **job: Any) -> None:
     """Train the network whose steps refine pictures, in place of steps by gradient."""
-    plan = _plan(job)
+    plan = replace(_plan(job), clip=1.0)
     import torch
 
     from ..refiner import Refiner, load_refiner, save_refiner
@@ -296,7 +300,8 @@ def refiner(console: Console, start: Path | None, count: int, **job: Any) -> Non
     with joined(job["device"], job["timeout"]) as workers:
         _hush(console, workers.first)
         networks = {name: job[name] for name in ("encoder", "weights", "convention", "decoder")}
-        stylizer = Stylizer(device=str(workers.device), refine=0, show_download=not console.quiet, **networks)
+        place = job["pairs_on"] or str(workers.device)
+        stylizer = Stylizer(device=place, refine=0, show_download=not console.quiet, **networks)
         patterns = (job["content_pattern"], job["style_pattern"])
         trained, held_out = pairs.split_pairs(job["images"], job["styles"], patterns, job["holdout"], plan.seed)
         with _bar(console, "pairs", count) as bar:
@@ -304,7 +309,7 @@ def refiner(console: Console, start: Path | None, count: int, **job: Any) -> Non
                 pairs.Maker(stylizer, job["pair_side"], plan.seed), trained, held_out, count, plan, workers, bar.update
             )
         torch.manual_seed(plan.seed)
-        encoder_net = stylizer.encoder
+        encoder_net = stylizer.encoder.to(workers.device)
         net = Refiner(encoder_net.channels) if start is None else load_refiner(encoder_net, start).requires_grad_()
         net = net.train().to(workers.device, memory_format=torch.channels_last)
         steps = refining.learn(net, encoder_net, made, job["crops"], job["side"], plan, workers, measured)

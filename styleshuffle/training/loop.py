@@ -46,13 +46,14 @@ class Plan:
         settings: of the optimiser, by the names of its arguments: s, r and a; of "quantized-adam" also gradient_bits,
             weight_bits and error_feedback.
         seed: of the initial weights and of what each step sees.
+        clip: the largest norm that all gradients together may have; longer ones are shortened. Not of "quantized-adam".
         bfloat16: multiply in bfloat16 (weights stay float32); about twice as fast where the processor can.
         checkpoint_seconds: time between two checkpoints.
         validate: steps between two validations.
         tensorboard: write the log for TensorBoard too.
-        until: time (`time.monotonic`) at which the run ends, if it has not taken all steps by then. Adam's step size falls
-            with the share of the steps or of that time, whichever is larger, so it is 0 at the end in either case. What a
-            run has done by then depends on the machine: it cannot be repeated exactly.
+        until: time (`time.monotonic`) at which the run ends, if it has not taken all steps by then. Adam's step size
+            falls with the share of the steps or of that time, whichever is larger, so it is 0 at the end in either case.
+            How many steps that are depends on the machine, so such a run cannot be repeated exactly.
         resume: go on from the folder's checkpoint, if there is one; without it a folder that has one is refused. All but
             the seed and the optimiser can be another than before.
     """
@@ -64,6 +65,7 @@ class Plan:
     optimizer: str = "adam"
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    clip: float = math.inf
     bfloat16: bool = False
     checkpoint_seconds: float = 180
     validate: int = 500
@@ -141,6 +143,8 @@ def train(
             sum(parts.values()).backward()
             if not isinstance(optimizer, QuantizedAdam):
                 workers.average_gradients(net.named_parameters())
+                if plan.clip < math.inf:
+                    nn.utils.clip_grad_norm_(net.parameters(), plan.clip)
             optimizer.step()
             means.add({name: float(loss.detach()) for name, loss in parts.items()})
             if (step + 1) % _LOG_EVERY == 0:

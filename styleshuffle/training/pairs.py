@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +85,11 @@ class Pairs:
         tops, lefts = ((corners * places).astype(int) * _ALIGNED).T.tolist()
 
         def cut(kept: Tensor, level: int) -> Tensor:
-            shift = level - 1
-            pieces = [
-                kept[pair, :, top >> shift : (top + side) >> shift, left >> shift : (left + side) >> shift]
-                for pair, top, left in zip(chosen.tolist(), tops, lefts, strict=True)
-            ]
-            return torch.stack(pieces).to(device).float().contiguous(memory_format=torch.channels_last)
+            shift, wide = level - 1, side >> (level - 1)
+            pieces = kept.new_empty(len(chosen), kept.shape[1], wide, wide)
+            for piece, pair, top, left in zip(pieces, chosen.tolist(), tops, lefts, strict=True):
+                piece.copy_(kept[pair, :, top >> shift : (top >> shift) + wide, left >> shift : (left >> shift) + wide])
+            return pieces.to(device).float().contiguous(memory_format=torch.channels_last)
 
         deviations = {level: own[chosen].to(device) for level, own in self.deviations.items()}
         return cut(self.pictures, 1), Targets({level: cut(own, level) for level, own in self.targets.items()}, deviations)
@@ -120,7 +120,7 @@ def split_pairs(
         for what, paths in zip(("to train with", "held out"), split(folder, holdout, seed), strict=True):
             kept.append([path for path in paths if fnmatch(path.name, pattern)])
             if not kept[-1]:
-                raise SettingsError(f"{folder}: no picture {what} is named like {pattern}; change the pattern or --holdout")
+                raise SettingsError(f"{folder}: no picture {what} is named {pattern}; change the pattern or --holdout")
     return (kept[0], kept[2]), (kept[1], kept[3])
 
 
@@ -170,8 +170,9 @@ class Maker:
         threads = torch.get_num_threads()
         with ThreadPoolExecutor(_THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             while done < count and (time.monotonic() < until or not done):
-                numbers = range(done, min(done + _NOTE_EVERY, count))
-                for number, made in zip(numbers, pool.map(lambda i: self._pair(contents, styles, i), numbers), strict=True):
+                # the first alone: torch loads linear algebra for GPUs at its first use, which is not safe in threads
+                numbers = range(done, min(done + _NOTE_EVERY, count) if done else 1)
+                for number, made in zip(numbers, pool.map(partial(self._pair, contents, styles), numbers), strict=True):
                     _keep(pairs, number, *made)
                     tick(1)
                 done = numbers.stop
