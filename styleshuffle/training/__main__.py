@@ -312,6 +312,7 @@ def refiner(console: Console, start: Path | None, count: int, **job: Any) -> Non
         encoder_net = stylizer.encoder.to(workers.device)
         net = Refiner(encoder_net.channels) if start is None else load_refiner(encoder_net, start).requires_grad_()
         net = net.train().to(workers.device, memory_format=torch.channels_last)
+        torch.backends.cudnn.benchmark = True  # all crops are of one size, other than the pairs before
         steps = refining.learn(net, encoder_net, made, job["crops"], job["side"], plan, workers, measured)
         _watch(console, steps, "refiner")
     if workers.first:
