@@ -5,12 +5,14 @@
 
 Pairs are of the pictures that `styleshuffle-train refiner` holds out at the same folders, patterns, --holdout and --seed.
 They are cropped to their middle square, resized, and fed forward once; then all kinds of steps start from there.
-Measures are those of `styleshuffle.evaluation`, on VGG-19 with reflected borders, or on the compact encoder. Times are
-medians, of all steps of a picture; if --threads is 1, they are processor time, which other work hardly touches.
+Measures are those of `styleshuffle.evaluation.measures`, on VGG-19 with reflected borders, or on the compact encoder.
+Times are medians, of all steps of a picture; if --threads is 1, they are processor time, which other work hardly
+touches.
 """
 
 from __future__ import annotations
 
+import copy
 import random
 import statistics
 import time
@@ -20,18 +22,16 @@ from pathlib import Path
 
 import click
 import torch
-from PIL import Image, ImageOps
+from pictures import sheet, square
 from torch import Tensor
 
 from styleshuffle import Stylizer
-from styleshuffle.evaluation import Measures, measure
-from styleshuffle.images import read, to_pil
-from styleshuffle.refinement import refine_by_gradient, refine_by_network
-from styleshuffle.refiner import load_compact_refiner, load_refiner
-from styleshuffle.stylizer import PreparedStyle
-from styleshuffle.targets import MatchedTargets, Targets, loss_of
+from styleshuffle.evaluation.measures import Measures, measure
+from styleshuffle.networks.refiner import load_compact_refiner, load_refiner
+from styleshuffle.networks.vgg import VGG, load_compact, load_vgg19
+from styleshuffle.reshuffle.refinement import refine_by_gradient, refine_by_network
+from styleshuffle.reshuffle.targets import Targets, loss_of
 from styleshuffle.training.pairs import split_pairs
-from styleshuffle.vgg import VGG, load_compact, load_vgg19
 
 FIELDS = tuple(Measures.__dataclass_fields__)
 _FOLDER = click.Path(exists=True, path_type=Path)
@@ -57,11 +57,6 @@ class Way:
         return f"{statistics.median(self.seconds):.2f}"
 
 
-def square(path: Path, side: int) -> Tensor:
-    """The middle square of a picture, (1, 3, side, side) in [0, 1]."""
-    return read(ImageOps.fit(read(path).pil().convert("RGB"), (side, side), Image.Resampling.LANCZOS)).tensor()
-
-
 def ways(stylizer: Stylizer, file: Path | None, learned: list[int], by_gradient: list[int]) -> list[Way]:
     encoder = stylizer.encoder
     refiner = load_compact_refiner(encoder) if file is None else load_refiner(encoder, file)
@@ -83,27 +78,21 @@ def ways(stylizer: Stylizer, file: Path | None, learned: list[int], by_gradient:
 
 @torch.inference_mode()
 def measure_pair(
-    stylizer: Stylizer, all_ways: list[Way], content: Tensor, style: Tensor, judge: VGG | None, clock: Callable[[], float]
+    stylizer: Stylizer, all_ways: list[Way], content: Tensor, style: Tensor, judge: VGG, clock: Callable[[], float]
 ) -> list[Tensor]:
-    """Refine one pair in all ways; the pictures."""
-    prepared = stylizer.prepare(style)
-    draft = stylizer.feed_forward(content, prepared)
+    """Refine one pair in all ways; the pictures, (1, 3, H, W)."""
+    picture, targets = stylizer.draft(content, stylizer.prepare(style))
     pictures = []
     for way in all_ways:
-        targets = _targets(stylizer, prepared, draft.content, draft.turns)
+        own = copy.copy(targets)  # for a rematch sets them anew
+        own.features, own.nnfs = dict(targets.features), dict(targets.nnfs)
         start = clock()
-        *_, result = draft.picture, *way.take(draft.picture, targets)
+        *_, result = picture, *way.take(picture, own)
         way.seconds.append(clock() - start)
-        aims = _targets(stylizer, prepared, draft.content, draft.turns)  # those of before a rematch
-        way.losses.append(float(loss_of(aims.residuals(stylizer.encoder(result[None], aims.levels)))))
-        if judge is not None:
-            way.measures.append(measure(judge, result[None], content, style))
-        pictures.append(result)
+        way.losses.append(float(loss_of(targets.residuals(stylizer.encoder(result[None], targets.levels)))))
+        way.measures.append(measure(judge, result[None], content, style))
+        pictures.append(result[None])
     return pictures
-
-
-def _targets(stylizer: Stylizer, style: PreparedStyle, content: dict, turns: dict) -> MatchedTargets:
-    return MatchedTargets(content, style.levels, turns, stylizer.settings)
 
 
 @click.command(context_settings={"show_default": True})
@@ -150,9 +139,9 @@ def main(
         made = measure_pair(
             stylizer, all_ways, content, style, judge, time.process_time if threads == 1 else time.perf_counter
         )
-        rows.append(torch.cat([content[0], style[0], *made], 2))
+        rows.append([content, style, *made])
     if sheet_file:
-        to_pil(torch.cat(rows, 1)).save(sheet_file)
+        sheet(rows, size).save(sheet_file)
     print("| | loss |", " | ".join(FIELDS), "| seconds |")
     print("|---|" + "---|" * (len(FIELDS) + 2))
     for way in all_ways:

@@ -23,11 +23,13 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image, ImageOps
 
-from styleshuffle import __version__, cli, images
-from styleshuffle.console import Console
+from styleshuffle import __version__, images
+from styleshuffle.commands import stylize as cli
+from styleshuffle.commands.console import Console
 from styleshuffle.errors import MemoryShortage, PictureError, SettingsError, WeightsError
-from styleshuffle.folders import plan_folder, target_names
-from styleshuffle.settings import Settings
+from styleshuffle.jobs.folders import plan_folder
+from styleshuffle.jobs.names import target_names
+from styleshuffle.settings import Settings, rule_of
 
 # ------------------------------------------------------------------------------------------------------- the fake
 
@@ -47,7 +49,7 @@ class FakeStylizer:
         self.styles.append(style)
         return self
 
-    def stylize(self, content: images.Picture, progress: Callable[[Any], None] | None = None) -> Image.Image:
+    def render(self, content: images.Picture, progress: Callable[[Any], None] | None = None) -> images.Picture:
         type(self).contents.append(content)
         type(self).before(content)
         for fraction in (0.25, 1.0):
@@ -56,7 +58,7 @@ class FakeStylizer:
         result = ImageOps.invert(image.convert("RGB")).resize(images.fit_size(image.size, self.settings.size))
         if content.alpha is not None:
             result.putalpha(image.getchannel("A").resize(result.size))
-        return result
+        return images.read(result)
 
 
 def install_fake(before: Callable[[images.Picture], None] = lambda picture: None) -> type[FakeStylizer]:
@@ -137,7 +139,7 @@ def test_help_and_refusals_do_not_wait_for_torch(here: Path, args: list[str], co
     truncated("damaged.png")
     picture("folder/a.png"), picture("results/a.png")
     script = (
-        "import sys\nfrom styleshuffle.cli import main\n"
+        "import sys\nfrom styleshuffle.commands.stylize import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    code = end.code\n"
         f"print(code, sorted({unwanted!r} & set(sys.modules)))"
     )
@@ -146,7 +148,7 @@ def test_help_and_refusals_do_not_wait_for_torch(here: Path, args: list[str], co
 
 
 def environment() -> dict[str, str]:
-    root = str(Path(cli.__file__).parents[1])
+    root = str(Path(cli.__file__).parents[2])
     return {**os.environ, "PYTHONPATH": os.pathsep.join([root, str(Path(__file__).parent)])}
 
 
@@ -169,7 +171,7 @@ def test_every_setting_is_an_option_with_its_default_and_range() -> None:
     for setting in fields(Settings):
         assert options[setting.name].opts == ["--" + setting.name.replace("_", "-")]
         assert context.params[setting.name] == setting.default
-        assert options[setting.name].help.startswith(setting.metadata["help"])
+        assert options[setting.name].help.startswith(rule_of(setting).help)
 
 
 def test_help_shows_everyday_options_before_those_of_the_method() -> None:
@@ -182,11 +184,11 @@ def test_help_shows_everyday_options_before_those_of_the_method() -> None:
 
 def test_options_reach_the_stylizer(here: Path, fake: type[FakeStylizer]) -> None:
     Path("vgg19.pth").touch()
-    options = "--size 32 --strength 0.8 --seed 3 --levels 3,2 --patch-sizes 3,5,3,3 --turns 2,1,1,1 --device cpu"
+    options = "--size 32 --strength 0.8 --seed 3 --levels 3,2 --patch-sizes 3,5,3,3 --turns 2,1,1 --device cpu"
     options += " --encoder vgg19 --weights vgg19.pth --convention caffe"
     result = run("content.png", "style.png", "-o", "out.png", *options.split())
     assert result.exit_code == 0, result.stderr
-    expected = Settings(size=32, strength=0.8, seed=3, levels=(3, 2), patch_sizes=(3, 5, 3, 3), turns=(2, 1, 1, 1))
+    expected = Settings(size=32, strength=0.8, seed=3, levels=(3, 2), patch_sizes=(3, 5, 3, 3), turns=(2, 1, 1))
     networks = {"device": "cpu", "encoder": "vgg19", "weights": "vgg19.pth", "convention": "caffe", "decoder": None}
     assert [(one.settings, one.networks) for one in fake.made] == [(expected, {**networks, "show_download": True})]
     assert Image.open("out.png").size == (32, 16)
@@ -598,7 +600,7 @@ def test_a_folder_that_cannot_be_listed_is_a_failure(here: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "scandir", locked)
     plan = plan_folder(Path("photos"), Path("out"), Path("style.png"))
-    assert [job.source for job in plan.jobs] == [Path("photos/a.png")]
+    assert [job.source for job in plan.tasks] == [Path("photos/a.png")]
     assert plan.unlisted == ((Path("photos/locked"), "Permission denied"),)
 
 
@@ -607,7 +609,7 @@ def test_links_to_folders_are_not_followed(here: Path) -> None:
     picture("photos/a.png")
     os.symlink("..", "photos/loop", target_is_directory=True)
     plan = plan_folder(Path("photos"), Path("out"), Path("style.png"))
-    assert [job.target for job in plan.jobs] == [Path("out/a.png")]
+    assert [job.target for job in plan.tasks] == [Path("out/a.png")]
 
 
 # ------------------------------------------------------------------------------- terminals, signals and closed pipes
@@ -615,7 +617,7 @@ def test_links_to_folders_are_not_followed(here: Path) -> None:
 DRIVER = """
 import os, signal, sys
 import test_cli
-from styleshuffle.cli import main
+from styleshuffle.commands.stylize import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit its being ignored
 

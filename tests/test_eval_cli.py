@@ -17,10 +17,13 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from styleshuffle import __version__, evaluate_cli, images, stylizer, vgg
-from styleshuffle.errors import SettingsError, WeightsError
-from styleshuffle.evaluation import Measures, measure
-from styleshuffle.vgg import VGG, load_compact
+from styleshuffle import __version__, images
+from styleshuffle.commands import evaluate as evaluate_cli
+from styleshuffle.commands.chart import draw_chart
+from styleshuffle.errors import MemoryShortage, WeightsError
+from styleshuffle.evaluation import judge
+from styleshuffle.evaluation.measures import Measures, measure
+from styleshuffle.networks.vgg import VGG, load_compact
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 MEASURES = list(Measures.__dataclass_fields__)
@@ -68,7 +71,7 @@ def encoders(monkeypatch: pytest.MonkeyPatch, compact: VGG) -> list[tuple[Any, .
         asked.append((name, weights))
         return compact
 
-    monkeypatch.setattr(vgg, "load_encoder", load)
+    monkeypatch.setattr(judge, "load_encoder", load)
     return asked
 
 
@@ -171,7 +174,7 @@ def test_quiet_says_nothing_but_results(here: Path) -> None:
 
 def test_help_needs_no_libraries_and_says_what_gram_is(here: Path) -> None:
     script = (
-        "import sys\nfrom styleshuffle.evaluate_cli import main\n"
+        "import sys\nfrom styleshuffle.commands.evaluate import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit as end:\n    code = end.code\n"
         "print(code, {'torch', 'numpy', 'PIL', 'tqdm', 'matplotlib'} & set(sys.modules))"
     )
@@ -189,7 +192,7 @@ def test_the_installed_command(here: Path) -> None:
     """In a process of its own, with the real encoder."""
     arguments = ["outputs", "--content", "photos", "--style", "style.png", "--size", "64"]
     done = subprocess.run(
-        [sys.executable, "-m", "styleshuffle.evaluate_cli", *arguments, "--device", "cpu"],
+        [sys.executable, "-m", "styleshuffle.commands.evaluate", *arguments, "--device", "cpu"],
         capture_output=True,
         text=True,
         env=environment(),
@@ -199,7 +202,7 @@ def test_the_installed_command(here: Path) -> None:
 
 
 def environment() -> dict[str, str]:
-    root = str(Path(evaluate_cli.__file__).parents[1])
+    root = str(Path(evaluate_cli.__file__).parents[2])
     return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
 
 
@@ -327,7 +330,7 @@ def test_the_smallest_pictures_for_vgg19_can_be_measured(here: Path, monkeypatch
     deep = VGG(((2, 2), (2, 2), (2,) * 4, (2,) * 4, (2,))).requires_grad_(False)
     for parameter in deep.parameters():
         parameter.fill_(0.1)
-    monkeypatch.setattr(vgg, "load_encoder", lambda name, weights, progress: deep)
+    monkeypatch.setattr(judge, "load_encoder", lambda name, weights, progress: deep)
     for side in (31, 32):
         Image.effect_noise((40, side), 60).convert("RGB").save(f"{side}.png")
     arguments = ["--content", "32.png", "--style", "32.png", "--encoder", "vgg19"]
@@ -410,9 +413,9 @@ def test_out_of_memory_names_the_remedy(here: Path, monkeypatch: pytest.MonkeyPa
 def test_too_large_pictures_are_refused_before_they_take_the_memory(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def little(device: Any, pixels: int, bytes_a_pixel: int) -> None:
         if pixels > 2 * 96 * 96:  # the style alone has fewer, with output and content there are more
-            raise SettingsError("work_size: needs more")
+            raise MemoryShortage("work_size: needs more")
 
-    monkeypatch.setattr(stylizer, "check_memory", little)
+    monkeypatch.setattr(judge, "check_memory", little)
     arguments = ["outputs/cat.png", "--content", "photos/cat.png", "--style", "style.png"]
     said = error(run(*arguments), 1)
     assert said == f"{Path('outputs/cat.png')}: too large for this machine's memory; give a smaller --size\n"
@@ -440,9 +443,9 @@ def test_wrong_weights_stop_the_folder(
     def damaged(*ignored: Any, **also_ignored: Any) -> VGG:
         raise WeightsError("w.pth: damaged; fetch it again")
 
-    monkeypatch.setattr(vgg, "load_encoder", damaged)
+    monkeypatch.setattr(judge, "load_encoder", damaged)
     assert error(run("outputs", "--content", "photos", "--style", "style.png"), 1) == "w.pth: damaged; fetch it again\n"
-    monkeypatch.setattr(vgg, "load_encoder", lambda name, weights, progress: VGG(((4,), (4,), (4,))))
+    monkeypatch.setattr(judge, "load_encoder", lambda name, weights, progress: VGG(((4,), (4,), (4,))))
     shallow = run("outputs", "--content", "photos", "--style", "style.png", "--weights", "w.pth")
     assert error(shallow, 1).startswith("w.pth: ends before relu4_1")
 
@@ -450,7 +453,7 @@ def test_wrong_weights_stop_the_folder(
 def test_measures_that_are_no_numbers_are_failures(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = load_compact()
     broken.features[0].bias.fill_(math.nan)
-    monkeypatch.setattr(vgg, "load_encoder", lambda name, weights, progress: broken)
+    monkeypatch.setattr(judge, "load_encoder", lambda name, weights, progress: broken)
     said = error(run("outputs/cat.png", "--content", "photos/cat.png", "--style", "style.png"), 1)
     assert "no finite numbers" in said
 
@@ -481,7 +484,7 @@ def test_bars_are_as_long_as_the_measures(monkeypatch: pytest.MonkeyPatch) -> No
     barh = Axes.barh
     monkeypatch.setattr(Axes, "barh", lambda self, y, width: drawn.append(width) or barh(self, y, width))
     rows = {"a": dict.fromkeys(MEASURES, 0.25), "b": dict.fromkeys(MEASURES, 0.5)}
-    assert evaluate_cli._chart(rows).mode == "RGB"
+    assert draw_chart(rows).mode == "RGB"
     assert drawn == [[0.25, 0.5]] * 5
 
 

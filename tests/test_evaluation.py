@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from styleshuffle.evaluation import Measures, measure, measure_features
-from styleshuffle.vgg import VGG, load_compact
+from styleshuffle.evaluation.measures import Measures, measure, measure_features
+from styleshuffle.networks.vgg import VGG, load_compact
 
 
 @pytest.fixture(scope="session")

@@ -586,7 +586,7 @@ def test_unreadable_file(tmp_path, monkeypatch, error, words):
     def failing(*args):
         raise error
 
-    monkeypatch.setattr(images, "open", failing, raising=False)
+    monkeypatch.setattr(images.reading, "open", failing, raising=False)
     assert words in refused(read, tmp_path / "secret.png")
 
 
@@ -676,7 +676,7 @@ def test_memory_runs_out(monkeypatch):
         raise MemoryError
 
     content = saved(Image.fromarray(noise()), "PNG")
-    monkeypatch.setattr(images, "_byte_pixels", failing)
+    monkeypatch.setattr(images.reading, "_byte_pixels", failing)
     assert "memory" in refused(read_bytes, content)
 
 

@@ -10,13 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from styleshuffle import inversion
 from styleshuffle.errors import SettingsError
 from styleshuffle.images import read
-from styleshuffle.inversion import InversionStep, Inverter, invert, make_optimizer
-from styleshuffle.progressive import prepare_style, shuffle
+from styleshuffle.networks.vgg import VGG, load_compact
+from styleshuffle.reshuffle import inversion, pixels
+from styleshuffle.reshuffle.inversion import InversionStep, Inverter, invert
+from styleshuffle.reshuffle.levels import decode_to_picture, reshuffle
+from styleshuffle.reshuffle.pixels import make_optimizer
+from styleshuffle.reshuffle.style import prepare_style
 from styleshuffle.settings import Settings
-from styleshuffle.vgg import VGG, load_compact
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 OPTIMIZERS = ("adam", "lbfgs", "generic-adam")
@@ -165,10 +167,10 @@ def test_unknown_optimizers_are_refused(tiny: VGG, picture: Tensor) -> None:
         next(invert(tiny, encoded(tiny, picture, 1), 1, picture, optimizer="sgd"))
 
 
-@pytest.mark.parametrize(("name", "factor"), [("adam", 1), ("generic-adam", inversion._GENERIC_FACTOR)])
+@pytest.mark.parametrize(("name", "factor"), [("adam", 1), ("generic-adam", pixels._GENERIC_FACTOR)])
 def test_the_rate_asked_for_reaches_the_optimiser(name: str, factor: float) -> None:
     weight = torch.zeros(3, requires_grad=True)
-    assert make_optimizer(name, [weight], 0.25).param_groups[0]["lr"] == factor * 0.25
+    assert make_optimizer(name, [weight], 0.25, 0.9).param_groups[0]["lr"] == factor * 0.25
 
 
 # ---------------------------------------------------------------------------------------------------------- the pyramid
@@ -241,6 +243,8 @@ def test_a_picture_is_shuffled_without_a_decoder(tiny: VGG, picture: Tensor) -> 
     settings = Settings(levels=(2, 1), descriptor_channels=4)
     with torch.inference_mode():
         content, style = ({level: tiny(one, [level])[level][0] for level in (2, 1)} for one in (picture, picture.flip(2)))
-        *_, done = shuffle(content, prepare_style(style, settings), Inverter(tiny, picture, steps=12), settings)
-    assert done.features.shape == picture.shape[1:] and done.features.isfinite().all()
-    assert float((done.features - picture[0]).abs().mean()) > 0.01
+        inverter = Inverter(tiny, picture, steps=12)
+        *_, last = reshuffle(content, prepare_style(style, settings), inverter, settings)
+        done = decode_to_picture(last.features, last.level, inverter)
+    assert done.shape == picture.shape[1:] and done.isfinite().all()
+    assert float((done - picture[0]).abs().mean()) > 0.01

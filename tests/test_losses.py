@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from styleshuffle import losses
 from styleshuffle.errors import SettingsError
-from styleshuffle.images import read
-from styleshuffle.losses import (
+from styleshuffle.evaluation import losses
+from styleshuffle.evaluation.losses import (
     assign,
     content_loss,
     gram,
@@ -22,8 +21,9 @@ from styleshuffle.losses import (
     total_loss,
     usage_deviation,
 )
-from styleshuffle.matching import Field
-from styleshuffle.vgg import load_compact
+from styleshuffle.images import read
+from styleshuffle.networks.vgg import load_compact
+from styleshuffle.reshuffle.nnf import NNF
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 PENALTIES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
@@ -49,7 +49,7 @@ def permuted(style: Tensor) -> Tensor:
     return style.flatten(1)[:, order].view_as(style)
 
 
-def voted(style: Tensor, field: Field) -> Tensor:
+def voted(style: Tensor, field: NNF) -> Tensor:
     """The style's features where the field puts them."""
     return style.flatten(1)[:, field.match.flatten()].view(len(style), *field.content)
 
@@ -64,15 +64,15 @@ def test_small_cases_by_hand() -> None:
     assert float(gram_loss(output, style)) == pytest.approx((4.0**2 + 1.0**2 + 1.0**2) / 4)
     assert assign(output, style, patch=1).match.tolist() == [[0, 1]]
     assert float(local_loss(output, style, patch=1)) == 1.0
-    swapped = Field(torch.tensor([[1, 0]]), torch.zeros(1, 2))
-    assert float(reshuffle_loss(output, style, patch=1, field=swapped)) == (1 + 9) / 4
+    swapped = NNF(torch.tensor([[1, 0]]), torch.zeros(1, 2))
+    assert float(reshuffle_loss(output, style, patch=1, nnf=swapped)) == (1 + 9) / 4
     assert float(total_loss(output, output, style, 0.25, patch=1)) == 0.75
 
 
 def test_a_fixed_field_gives_the_pull_towards_the_patches_taken() -> None:
     output = torch.zeros(1, 1, 3, requires_grad=True)
     style = torch.tensor([[[1.0, 2.0]]])
-    reshuffle_loss(output, style, patch=1, field=Field(torch.tensor([[1, 0, 1]]), torch.zeros(1, 2))).backward()
+    reshuffle_loss(output, style, patch=1, nnf=NNF(torch.tensor([[1, 0, 1]]), torch.zeros(1, 2))).backward()
     assert output.grad.flatten().tolist() == pytest.approx([-4 / 3, -2 / 3, -4 / 3])
 
 

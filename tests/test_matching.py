@@ -10,10 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from styleshuffle import descriptors, matching, reshuffle
-from styleshuffle.descriptors import fit_describer, instance_normalise
-from styleshuffle.matching import Field, counted, match_all, match_counting, refine, upsample, usage
-from styleshuffle.reshuffle import StyleLevel, match_first, style_level, vote
+from styleshuffle.reshuffle import descriptors, matching
+from styleshuffle.reshuffle.descriptors import fit_describer, instance_normalise
+from styleshuffle.reshuffle.matching import counted, improve, match_all, match_counting, match_first
+from styleshuffle.reshuffle.nnf import NNF, upsample, usage
+from styleshuffle.reshuffle.style import StyleLevel, style_level
+from styleshuffle.reshuffle.voting import vote
 
 # ----------------------------------------------------------------------------------------------------------- helpers
 
@@ -28,8 +30,8 @@ def smooth(channels: int, height: int, width: int, seed: int = 0) -> Tensor:
     return F.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)[0]
 
 
-def identity(height: int, width: int) -> Field:
-    return Field(torch.arange(height * width).view(height, width), torch.zeros(height, width))
+def identity(height: int, width: int) -> NNF:
+    return NNF(torch.arange(height * width).view(height, width), torch.zeros(height, width))
 
 
 def level_of(features: Tensor, patch: int = 3) -> StyleLevel:
@@ -44,12 +46,12 @@ def uneven() -> tuple[Tensor, Tensor]:
     return F.normalize(crowded, dim=1), F.normalize(noise(300, 8, seed=4), dim=1)
 
 
-def unevenness(field: Field) -> float:
+def unevenness(field: NNF) -> float:
     """Total variation between the use of the style's patches and equal use, 0 to 1."""
     return float((usage(field) - 1).abs().mean() / 2)
 
 
-def score(field: Field, content: Tensor, style: Tensor) -> float:
+def score(field: NNF, content: Tensor, style: Tensor) -> float:
     index = field.match.flatten()
     return float(((content * style[index]).sum(1) + field.prices.flatten()[index]).mean())
 
@@ -182,7 +184,7 @@ def test_a_field_that_starts_from_its_own_prices_is_no_less_even(penalty: float)
 
 
 def test_usage_counts_in_units_of_equal_use() -> None:
-    field = Field(torch.tensor([[0, 0, 0, 5]]), torch.zeros(2, 3))
+    field = NNF(torch.tensor([[0, 0, 0, 5]]), torch.zeros(2, 3))
     assert usage(field).tolist() == [[4.5, 0, 0], [0, 0, 1.5]]
 
 
@@ -202,7 +204,7 @@ def test_identity_stays_identity_on_finer_grids_of_any_size(coarse: int, fine: i
 
 
 def test_finer_fields_keep_blocks_of_patches_together() -> None:
-    field = upsample(Field(torch.tensor([[3, 0]]), torch.zeros(2, 2)), (2, 4), (4, 4))
+    field = upsample(NNF(torch.tensor([[3, 0]]), torch.zeros(2, 2)), (2, 4), (4, 4))
     assert field.match.tolist() == [[10, 11, 0, 1], [14, 15, 4, 5]]
 
 
@@ -212,7 +214,7 @@ def test_finer_fields_stay_in_the_style(content: tuple[int, int], style: tuple[i
     coarse_content, coarse_style = (tuple((side + 1) // 2 for side in grid) for grid in (content, style))
     last = coarse_style[0] * coarse_style[1] - 1
     for value in (0, last):
-        field = upsample(Field(torch.full(coarse_content, value), torch.zeros(coarse_style)), content, style)
+        field = upsample(NNF(torch.full(coarse_content, value), torch.zeros(coarse_style)), content, style)
         assert (field.content, field.style) == (content, style)
         assert int(field.match.min()) >= 0 and int(field.match.max()) < style[0] * style[1]
 
@@ -224,10 +226,10 @@ def test_refining_never_lowers_the_score_of_any_position(seed: int, penalty: flo
     rows = style.describer(content)
     prices = match_all(rows, style.descriptors, ((9, 15), (13, 11)), penalty).prices
     random = torch.randint(143, (9, 15), generator=torch.Generator().manual_seed(seed))
-    before = Field(random, prices)
-    after = refine(before, rows, style.descriptors)
+    before = NNF(random, prices)
+    after = improve(before, rows, style.descriptors)
 
-    def scores(field: Field) -> Tensor:
+    def scores(field: NNF) -> Tensor:
         index = field.match.flatten()
         return (rows * style.descriptors[index]).sum(1) + prices.flatten()[index]
 
@@ -240,10 +242,10 @@ def test_refining_never_lowers_the_score_of_any_position(seed: int, penalty: flo
 def test_refining_leaves_a_perfect_field_alone_and_repairs_a_damaged_one() -> None:
     style = level_of(noise(8, 10, 12))
     perfect = identity(10, 12)
-    assert torch.equal(refine(perfect, style.descriptors, style.descriptors).match, perfect.match)
-    damaged = Field(perfect.match.clone(), perfect.prices)
+    assert torch.equal(improve(perfect, style.descriptors, style.descriptors).match, perfect.match)
+    damaged = NNF(perfect.match.clone(), perfect.prices)
     damaged.match[3:5, 4:6] = 0
-    assert torch.equal(refine(damaged, style.descriptors, style.descriptors).match, perfect.match)
+    assert torch.equal(improve(damaged, style.descriptors, style.descriptors).match, perfect.match)
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.3])
@@ -254,7 +256,7 @@ def test_grids_too_large_for_all_pairs_are_matched_nearly_as_well(
     level, features = level_of(smooth(6, *style, seed=1)), smooth(6, *content, seed=2)
     rows = level.describer(features)
     exact = match_first(features, level, 0.0)
-    monkeypatch.setattr(reshuffle, "EXACT", 100)
+    monkeypatch.setattr(matching, "EXACT", 100)
     field = match_first(features, level, penalty)
     assert (field.content, field.style) == (content, style)
     assert int(field.match.min()) >= 0 and int(field.match.max()) < style[0] * style[1]
@@ -262,7 +264,7 @@ def test_grids_too_large_for_all_pairs_are_matched_nearly_as_well(
     if penalty == 0:
         random = torch.randint(level.rows.shape[0], content, generator=torch.Generator().manual_seed(0))
         best = score(exact, rows, level.descriptors)
-        worst = score(Field(random, exact.prices), rows, level.descriptors)
+        worst = score(NNF(random, exact.prices), rows, level.descriptors)
         found = score(field, rows, level.descriptors)
         assert found <= best + 1e-5
         assert (found - worst) / (best - worst) > 0.75
@@ -270,7 +272,7 @@ def test_grids_too_large_for_all_pairs_are_matched_nearly_as_well(
 
 def test_a_large_picture_matched_with_itself_stays_nearly_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     features = smooth(8, 37, 29)
-    monkeypatch.setattr(reshuffle, "EXACT", 300)
+    monkeypatch.setattr(matching, "EXACT", 300)
     match = match_first(features, level_of(features), 0.0).match
     assert float((match == identity(37, 29).match).float().mean()) > 0.95
 
@@ -278,10 +280,10 @@ def test_a_large_picture_matched_with_itself_stays_nearly_everywhere(monkeypatch
 def test_blocks_do_not_change_what_refining_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     style, content = level_of(smooth(6, 13, 11)), smooth(6, 9, 15, seed=5)
     rows = style.describer(content)
-    field = Field(torch.zeros(9, 15, dtype=torch.long), torch.zeros(13, 11))
-    whole = refine(field, rows, style.descriptors)
+    field = NNF(torch.zeros(9, 15, dtype=torch.long), torch.zeros(13, 11))
+    whole = improve(field, rows, style.descriptors)
     monkeypatch.setattr(matching, "_BLOCK", 16)
-    assert torch.equal(refine(field, rows, style.descriptors).match, whole.match)
+    assert torch.equal(improve(field, rows, style.descriptors).match, whole.match)
 
 
 # -------------------------------------------------------------------------------------------------------------- vote
@@ -297,7 +299,7 @@ def test_the_vote_of_a_field_that_moves_nothing_is_the_style_itself(grid: tuple[
 def test_single_positions_vote_for_just_their_match() -> None:
     features = noise(3, 5, 4)
     match = torch.randint(20, (6, 7), generator=torch.Generator().manual_seed(1))
-    voted = vote(level_of(features), Field(match, torch.zeros(5, 4)), 1)
+    voted = vote(level_of(features), NNF(match, torch.zeros(5, 4)), 1)
     assert torch.equal(voted, features.flatten(1)[:, match.flatten()].view(3, 6, 7))
 
 
@@ -305,7 +307,7 @@ def test_inner_positions_vote_for_the_mean_of_their_overlapping_patches() -> Non
     features = noise(3, 8, 9)
     random = torch.Generator().manual_seed(1)
     y, x = torch.randint(1, 7, (6, 7), generator=random), torch.randint(1, 8, (6, 7), generator=random)
-    voted = vote(level_of(features), Field(y * 9 + x, torch.zeros(8, 9)), 3)
+    voted = vote(level_of(features), NNF(y * 9 + x, torch.zeros(8, 9)), 3)
     for row, column in itertools.product(range(1, 5), range(1, 6)):
         around = itertools.product((-1, 0, 1), repeat=2)
         found = [features[:, y[row + v, column + u] - v, x[row + v, column + u] - u] for v, u in around]
@@ -316,7 +318,7 @@ def test_a_permuted_style_has_the_styles_gram_matrix() -> None:
     """The method's claim: reshuffled features, patch 1, every one used once, lose nothing of the global style."""
     features = noise(5, 6, 8)
     match = torch.randperm(48, generator=torch.Generator().manual_seed(2)).view(6, 8)
-    flat = vote(level_of(features), Field(match, torch.zeros(6, 8)), 1).flatten(1)
+    flat = vote(level_of(features), NNF(match, torch.zeros(6, 8)), 1).flatten(1)
     assert torch.allclose(flat @ flat.T, features.flatten(1) @ features.flatten(1).T, atol=1e-4)
 
 
@@ -324,7 +326,7 @@ def test_a_permuted_style_has_the_styles_gram_matrix() -> None:
 def test_votes_stay_within_the_styles_range_at_every_border(patch: int) -> None:
     features = noise(4, 5, 6)
     for corner in (0, 5, 24, 29):
-        voted = vote(level_of(features), Field(torch.full((4, 7), corner), torch.zeros(5, 6)), patch)
+        voted = vote(level_of(features), NNF(torch.full((4, 7), corner), torch.zeros(5, 6)), patch)
         assert voted.shape == (4, 4, 7)
         assert (voted.amax((1, 2)) <= features.amax((1, 2)) + 1e-6).all()
         assert (voted.amin((1, 2)) >= features.amin((1, 2)) - 1e-6).all()
@@ -341,5 +343,5 @@ def test_counting_takes_the_best_patch_less_what_its_uses_cost() -> None:
 
 
 def test_counted_prices_are_lambda_times_use() -> None:
-    field = Field(torch.tensor([[0, 0, 1]]), torch.zeros(1, 3))
+    field = NNF(torch.tensor([[0, 0, 1]]), torch.zeros(1, 3))
     assert torch.allclose(counted(field, 0.9, 3).prices, torch.tensor([[-0.2, -0.1, 0.0]]))

@@ -18,13 +18,11 @@ import torch
 import torchvision
 from torch import Tensor
 
-from styleshuffle import vgg, weights
-from styleshuffle.decoder import COMPACT_SEGMENTS, decoder_for, load_compact_decoder, load_decoder, save_decoder
 from styleshuffle.errors import SettingsError, WeightsError
 from styleshuffle.images import read
-from styleshuffle.moments import moments, transfer
-from styleshuffle.training.decoder import WhitenedDecoder, psnr, reconstruct
-from styleshuffle.vgg import (
+from styleshuffle.networks import vgg, weights
+from styleshuffle.networks.decoder import SEGMENTS, decoder_for, load_compact_decoder, load_decoder, save_decoder
+from styleshuffle.networks.vgg import (
     CAFFE_INPUT,
     TORCHVISION_INPUT,
     VGG,
@@ -33,7 +31,9 @@ from styleshuffle.vgg import (
     load_encoder,
     load_vgg19,
 )
-from styleshuffle.weights import bundled_folder, load_bundled, load_tensors, save_tensors
+from styleshuffle.networks.weights import bundled_folder, load_bundled, load_tensors, save_tensors
+from styleshuffle.reshuffle.moments import match_moments, moments
+from styleshuffle.training.decoding import WhitenedDecoder, psnr, reconstruct
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
@@ -61,7 +61,7 @@ def test_transferred_features_have_the_styles_mean_and_covariance(seed: int) -> 
     mix = noise(6, 6, seed=seed + 20)
     content = noise(6, 20, 15, seed=seed) * torch.linspace(0.3, 3, 6)[:, None, None] + 4
     style = moments(torch.einsum("ij,jhw->ihw", mix, noise(6, 11, 18, seed=seed + 10)) - 1)
-    moved = moments(transfer(content, style))
+    moved = moments(match_moments(content, style))
     assert torch.allclose(moved.mean, style.mean, atol=1e-4)
     assert float((moved.covariance - style.covariance).norm() / style.covariance.norm()) < 0.01
 
@@ -70,12 +70,12 @@ def test_transfer_of_one_channel_scales_and_shifts() -> None:
     content = noise(1, 8, 8)
     style = moments(7 + 3 * noise(1, 9, 5, seed=1))
     expected = (content - content.mean()) * (style.covariance[0, 0].sqrt() / content.std(correction=0)) + style.mean[0]
-    assert torch.allclose(transfer(content, style), expected, atol=1e-3)
+    assert torch.allclose(match_moments(content, style), expected, atol=1e-3)
 
 
 def test_transfer_to_its_own_moments_changes_nothing() -> None:
     features = torch.einsum("ij,jhw->ihw", noise(6, 6, seed=1), noise(6, 16, 16)) + 2
-    assert torch.allclose(transfer(features, moments(features)), features, atol=0.01 * float(features.std()))
+    assert torch.allclose(match_moments(features, moments(features)), features, atol=0.01 * float(features.std()))
 
 
 def test_transfer_moves_features_less_than_whitening_and_colouring_does() -> None:
@@ -85,13 +85,13 @@ def test_transfer_moves_features_less_than_whitening_and_colouring_does() -> Non
     own = moments(content)
     other = torch.linalg.cholesky(style.covariance) @ torch.linalg.inv(torch.linalg.cholesky(own.covariance))
     coloured = (other @ (content.flatten(1) - own.mean[:, None]) + style.mean[:, None]).view_as(content)
-    least = transfer(content, style)
+    least = match_moments(content, style)
     assert float((least - content).square().mean()) < 0.95 * float((coloured - content).square().mean())
 
 
 def test_known_content_moments_give_the_same_as_found_ones() -> None:
     content, style = noise(4, 9, 9), moments(noise(4, 8, 8, seed=1))
-    assert torch.equal(transfer(content, style, moments(content)), transfer(content, style))
+    assert torch.equal(match_moments(content, style, moments(content)), match_moments(content, style))
 
 
 def test_constant_and_degenerate_features_give_finite_ones() -> None:
@@ -100,12 +100,12 @@ def test_constant_and_degenerate_features_give_finite_ones() -> None:
     zero = torch.zeros(4, 6, 6)
     for content in (constant, lively, one_direction, zero):
         for style in (constant, lively, one_direction, zero):
-            moved = transfer(content, moments(style))
+            moved = match_moments(content, moments(style))
             assert moved.isfinite().all()
             assert torch.allclose(moved.mean((1, 2)), style.mean((1, 2)), atol=1e-3)
     flat = lively.mean((1, 2), keepdim=True).expand(4, 6, 6)
-    assert torch.allclose(transfer(constant, moments(lively)), flat, atol=1e-3)
-    assert torch.allclose(transfer(lively, moments(constant)), constant, atol=1e-2)
+    assert torch.allclose(match_moments(constant, moments(lively)), flat, atol=1e-3)
+    assert torch.allclose(match_moments(lively, moments(constant)), constant, atol=1e-2)
 
 
 # --------------------------------------------------------------------------------------------------------------- VGG
@@ -255,7 +255,7 @@ def test_vgg19_is_fetched_once_and_then_used_offline(
     assert torch.equal(nets[0].features[0].weight, nets[1].features[0].weight)
 
     published.url = url[:-12] + "00000000.pth"
-    with pytest.raises(WeightsError, match=r"cannot be downloaded: invalid hash value.*put the file at .*--weights"):
+    with pytest.raises(WeightsError, match=r"cannot be downloaded: invalid hash value.*put the file at .*`weights`"):
         load_encoder("vgg19")
 
 
@@ -273,7 +273,7 @@ def test_without_network_and_file_the_message_says_where_both_are(
     path = tmp_path / "checkpoints" / url.rpartition("/")[2]
     assert str(refusal.value) == (
         f"{url}: cannot be downloaded: [Errno -2] Name or service not known; put the file at {path}, "
-        "or name one with --weights"
+        "or name one with `weights`"
     )
 
 
@@ -395,7 +395,7 @@ def test_the_folded_decoder_is_the_same_function(encoder: VGG) -> None:
             torch.nn.init.uniform_(parameter, -0.2, 0.2)
     plain = whitened.folded(encoder)
     with torch.inference_mode():
-        for level, features in encoder(crops.float() / 255, COMPACT_SEGMENTS).items():
+        for level, features in encoder(crops.float() / 255, SEGMENTS["compact"]).items():
             expected, found = whitened(features, level), plain(features, level)
             assert float(expected.std()) > 0
             assert float((found - expected).norm() / expected.norm()) < 1e-3
@@ -412,7 +412,7 @@ def test_the_bundled_networks_give_photographs_back(encoder: VGG, name: str, lev
 
 
 def test_psnr_of_a_known_error(encoder: VGG, monkeypatch: pytest.MonkeyPatch) -> None:
-    from styleshuffle.training import decoder as decoding
+    from styleshuffle.training import decoding as decoding
 
     monkeypatch.setattr(decoding, "reconstruct", lambda encoder, decoder, pictures, level: pictures + 0.1)
     assert psnr(encoder, None, torch.rand(5, 3, 8, 8), 1, batch=2) == pytest.approx(20, abs=1e-3)

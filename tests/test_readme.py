@@ -25,8 +25,8 @@ import pytest
 from PIL import Image
 
 import styleshuffle
-from styleshuffle.cli import main
-from styleshuffle.settings import Settings
+from styleshuffle.commands.stylize import main
+from styleshuffle.settings import Settings, rule_of
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,7 +46,7 @@ needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="the README
 # what they were asked for.
 _COMMANDS = {
     "styleshuffle": 'exec "$PYTHON" -m styleshuffle "$@"',
-    "styleshuffle-eval": 'exec "$PYTHON" -m styleshuffle.evaluate_cli "$@"',
+    "styleshuffle-eval": 'exec "$PYTHON" -m styleshuffle.commands.evaluate "$@"',
     "python": 'if [ "$1 $2" = "-m pytest" ]; then echo "python $*" >> "$ASKED"; else exec "$PYTHON" "$@"; fi',
     "python3": '[ "$1 $2" = "-m venv" ] && mkdir -p "$3/bin" && touch "$3/bin/activate" && echo "python3 $*" >> "$ASKED"',
     "pip": 'echo "pip $*" >> "$ASKED"',
@@ -161,7 +161,7 @@ def test_commands_that_are_not_run_can_be_parsed(text: str, clone: Path, monkeyp
     for line in text.splitlines():
         name, *arguments = shlex.split(line)
         if name == "styleshuffle-train":
-            from styleshuffle.training.__main__ import main as train
+            from styleshuffle.commands.train import main as train
 
             parse(train, arguments)
         elif name == "python":
@@ -239,15 +239,12 @@ def _row(setting: Field[Any]) -> str:
         default = "on" if default else "off"
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
-    low, high, help = (setting.metadata[key] for key in ("low", "high", "help"))
-    each = "each " if isinstance(setting.default, tuple) else ""
-    between = f"{each}{low} to {high}" if low is not None else _choices(setting)
-    return f"| `--{setting.name.replace('_', '-')}` | {default} | {between} | {help} |"
-
-
-def _choices(setting: Field[Any]) -> str:
-    kind = typing.get_type_hints(Settings)[setting.name]
-    return f"or `--no-{setting.name}`" if kind is bool else ", ".join(typing.get_args(kind))
+    rule = rule_of(setting)
+    each = "each " if rule.levels is not None else ""
+    between = ", ".join(rule.choices) or f"{each}{rule.low} to {rule.high}"
+    if rule.kind is bool:
+        between = f"or `--no-{setting.name}`"
+    return f"| `--{setting.name.replace('_', '-')}` | {default} | {between} | {rule.help} |"
 
 
 if __name__ == "__main__":

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from styleshuffle import Settings, Stylizer
-from styleshuffle import weights as stored
 from styleshuffle.errors import WeightsError
 from styleshuffle.images import read
-from styleshuffle.progressive import Progress
-from styleshuffle.refinement import refine_by_gradient, refine_by_network
-from styleshuffle.refiner import Refiner, load_compact_refiner, load_refiner, save_refiner
-from styleshuffle.targets import MatchedTargets, Targets, gradient_of, loss_of
-from styleshuffle.vgg import VGG, load_compact
-from styleshuffle.weights import bundled_folder, save_tensors
+from styleshuffle.networks import weights as stored
+from styleshuffle.networks.refiner import Refiner, load_compact_refiner, load_refiner, save_refiner
+from styleshuffle.networks.vgg import VGG, load_compact
+from styleshuffle.networks.weights import bundled_folder, save_tensors
+from styleshuffle.progress import Progress
+from styleshuffle.reshuffle.refinement import refine_by_gradient, refine_by_network
+from styleshuffle.reshuffle.targets import MatchedTargets, Targets, gradient_of, loss_of
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
@@ -43,8 +43,7 @@ def fed_forward(content: Tensor, style: Tensor) -> tuple[Tensor, MatchedTargets]
     """A picture before its refinement, and its targets."""
     stylizer = Stylizer(device="cpu", refine=0)
     prepared = stylizer.prepare(style)
-    draft = stylizer.feed_forward(content, prepared)
-    return draft.picture, MatchedTargets(draft.content, prepared.levels, draft.turns, stylizer.settings)
+    return stylizer.draft(content, prepared)
 
 
 @torch.no_grad()
@@ -159,7 +158,7 @@ def test_without_refinement_no_network_is_loaded(content: Tensor, style: Tensor,
 def test_adam_stands_in_where_there_is_no_network(content: Tensor, options: dict[str, object]) -> None:
     """For encoders other than the bundled one, and for levels that the network was not trained for."""
     stylizer = Stylizer(device="cpu", **options)
-    assert stylizer.refiner is None and stylizer.steps == 6
+    assert stylizer.refiner is None and stylizer.refine_steps == 6
     assert stylizer.settings.gradient_optimizer == "adam"
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 import styleshuffle
 from styleshuffle import Progress, Settings, SettingsError, Stylizer
 from styleshuffle.errors import PictureError
-from styleshuffle.evaluation import measure
+from styleshuffle.evaluation.measures import measure
 from styleshuffle.images import read
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
@@ -177,7 +177,7 @@ def test_any_run_of_levels_works(content: Image.Image, style: Image.Image, level
         {"usage_penalty": 10},
         {"style_scale": 0.5},
         {"patch_sizes": (5, 1, 3, 3)},
-        {"turns": (3, 2, 2, 2)},
+        {"turns": (3, 2, 2)},
         {"levels": (3, 2)},
         {"palette": 1},
         {"refine": 1},
@@ -189,9 +189,39 @@ def test_every_setting_has_an_effect(
     assert with_settings(style, **settings).stylize(content).tobytes() != stylizer.stylize(content).tobytes()
 
 
-def test_a_content_that_is_not_recoloured_is_not_given_a_palette(content: Image.Image, style: Image.Image) -> None:
-    one, other = (with_settings(style, recolour=False, palette=palette).stylize(content) for palette in (0, 1))
-    assert one.tobytes() == other.tobytes()
+def test_the_palette_acts_without_recolouring_too(content: Image.Image, style: Image.Image) -> None:
+    without, full = (with_settings(style, recolour=False, palette=palette).stylize(content) for palette in (0, 1))
+    assert without.tobytes() != full.tobytes()
+
+
+def test_an_optimizer_that_would_do_nothing_is_refused() -> None:
+    with pytest.raises(SettingsError, match="optimizer: nothing is optimised"):
+        Stylizer(refine=0, optimizer="lbfgs", device="cpu")
+    Stylizer(refine=1, optimizer="lbfgs", device="cpu")
+
+
+def test_previews_get_finer_and_follow_the_picture(content: Image.Image, style: Image.Image) -> None:
+    previews: list[tuple[str, Image.Image]] = []
+
+    def show(progress: Progress) -> None:
+        preview = progress.preview(48)
+        assert preview is not None
+        previews.append((progress.stage, preview))
+
+    result = with_settings(style).stylize(content, show).resize((48, 48))
+    assert {stage for stage, _ in previews} == {"relu4_1", "relu3_1", "relu2_1", "relu1_1", "decode", "refine"}
+    assert all(24 <= max(preview.size) <= 56 for _, preview in previews)
+    first, last = (
+        ImageStat.Stat(ImageChops.difference(previews[index][1].resize((48, 48)), result)) for index in (0, -1)
+    )
+    assert sum(last.mean) < sum(first.mean)
+
+
+def test_results_keep_the_depth_of_the_content(style: Image.Image) -> None:
+    deep = np.linspace(0, 1, 64 * 64 * 3, dtype=np.float32).reshape(64, 64, 3)
+    picture = with_settings(style).render(deep)
+    assert picture.bits == 16 and picture.rgb.dtype == np.float32
+    assert with_settings(style).render((deep * 255).astype(np.uint8)).bits == 8
 
 
 # ---------------------------------------------------------------------------------------------------------- progress
@@ -247,7 +277,7 @@ def test_an_unknown_setting_suggests_the_near_one(name: str) -> None:
         ("levels", (5, 4)),
         ("patch_sizes", (2, 3, 3, 3)),
         ("patch_sizes", (3,)),
-        ("turns", (0, 1, 1, 1)),
+        ("turns", (0, 1, 1)),
         ("seed", -1),
     ],
 )
@@ -290,18 +320,18 @@ def test_what_cannot_fit_in_memory_is_refused_before_it_is_begun(style: Image.Im
 
 def test_usage_penalty_goes_from_popular_patches_to_all(tmp_path: Path) -> None:
     """On a real pair few style patches serve everywhere at lambda 0, and nearly all are used at lambda 1."""
-    from styleshuffle.matching import usage
+    from styleshuffle.reshuffle.levels import Turn
+    from styleshuffle.reshuffle.nnf import usage
 
     samples = Path(__file__).parents[1] / "samples"
     content = read(samples / "content" / "coffee.jpg").tensor((256, 256))
     style = read(samples / "style" / "stained_glass.jpg").tensor((256, 256))
     shares = []
     for usage_penalty in (0.0, 1.0):
-        steps: list[Progress] = []
+        turns: list[Turn] = []
         stylizer = Stylizer(usage_penalty=usage_penalty, device="cpu")
-        stylizer.apply(content, stylizer.prepare(style), steps.append)
-        field = [step.field for step in steps if step.stage == "relu4_1"][-1]
-        assert field is not None
-        shares.append(float((usage(field) > 0).float().mean()))
+        stylizer.apply(content, stylizer.prepare(style), watch=turns.append)
+        nnf = [turn.nnf for turn in turns if turn.level == 4][-1]
+        shares.append(float((usage(nnf) > 0).float().mean()))
     assert shares[0] < 0.6
     assert shares[1] > 0.9

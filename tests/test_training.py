@@ -19,19 +19,20 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from torch import Tensor, nn
 
-from styleshuffle import cli
-from styleshuffle.decoder import decoder_for, load_decoder, save_decoder
+from styleshuffle.commands import stylize as cli
+from styleshuffle.commands import train as training
+from styleshuffle.commands.train import main
+from styleshuffle.commands.training_options import plan_of
 from styleshuffle.errors import PictureError, SettingsError, StyleShuffleError, WeightsError, WorkerError
+from styleshuffle.networks.decoder import decoder_for, load_decoder, save_decoder
+from styleshuffle.networks.vgg import VGG, VGG19_WIDTHS, load_compact
+from styleshuffle.networks.weights import load_tensors, save_tensors
 from styleshuffle.optim import GenericAdam
-from styleshuffle.training import __main__ as training
 from styleshuffle.training import data
-from styleshuffle.training import decoder as decoding
-from styleshuffle.training import encoder as distillation
-from styleshuffle.training.__main__ import main
+from styleshuffle.training import decoding as decoding
+from styleshuffle.training import distillation as distillation
 from styleshuffle.training.log import Log
-from styleshuffle.training.loop import Plan, Progress, train
-from styleshuffle.vgg import VGG, VGG19_WIDTHS, load_compact
-from styleshuffle.weights import load_tensors, save_tensors
+from styleshuffle.training.loop import TrainingPlan, TrainingProgress, train
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +175,7 @@ OPTIMIZERS: list[dict[str, Any]] = [
 ]
 
 
-def small_run(plan: Plan, poison: float = 1.0, **options: Any) -> tuple[nn.Module, Iterator[Progress]]:
+def small_run(plan: TrainingPlan, poison: float = 1.0, **options: Any) -> tuple[nn.Module, Iterator[TrainingProgress]]:
     torch.manual_seed(plan.seed)
     net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
 
@@ -186,7 +187,7 @@ def small_run(plan: Plan, poison: float = 1.0, **options: Any) -> tuple[nn.Modul
     return net, train(net, losses, len(CROPS), plan, **options)
 
 
-def advance(steps: Iterator[Progress], to: int) -> None:
+def advance(steps: Iterator[TrainingProgress], to: int) -> None:
     """Go on to a step and drop the run there, as a kill does."""
     assert next(progress for progress in steps if progress.step == to)
 
@@ -199,9 +200,9 @@ def assert_same_weights(one: nn.Module, other: nn.Module) -> None:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer["optimizer"])
 @pytest.mark.parametrize("killed_at", [1, 27, 40, 59])
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, killed_at: int, optimizer: dict[str, Any]) -> None:
-    whole, steps = small_run(Plan(tmp_path / "whole", 60, 0.05, 5, **optimizer))
+    whole, steps = small_run(TrainingPlan(tmp_path / "whole", 60, 0.05, 5, **optimizer))
     assert [progress.step for progress in steps] == list(range(1, 61))
-    plan = Plan(tmp_path / "parts", 60, 0.05, 5, checkpoint_seconds=-1, **optimizer)
+    plan = TrainingPlan(tmp_path / "parts", 60, 0.05, 5, checkpoint_seconds=-1, **optimizer)
     advance(small_run(plan)[1], killed_at)
     resumed, steps = small_run(replace(plan, resume=True))
     assert [progress.step for progress in steps][-1] == 60
@@ -212,9 +213,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, killed_at: in
 
 
 def test_steps_after_the_last_checkpoint_are_done_again_and_logged_once(tmp_path: Path) -> None:
-    whole, steps = small_run(Plan(tmp_path / "whole", 80, 0.05))
+    whole, steps = small_run(TrainingPlan(tmp_path / "whole", 80, 0.05))
     list(steps)
-    often = Plan(tmp_path / "parts", 80, 0.05, checkpoint_seconds=-1)
+    often = TrainingPlan(tmp_path / "parts", 80, 0.05, checkpoint_seconds=-1)
     advance(small_run(often)[1], 20)
     seldom = replace(often, resume=True, checkpoint_seconds=1e9)
     advance(small_run(seldom)[1], 65)  # rows for 40 and 60 are written, the checkpoint is still that of 20
@@ -227,33 +228,33 @@ def test_steps_after_the_last_checkpoint_are_done_again_and_logged_once(tmp_path
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer["optimizer"])
 def test_training_lowers_the_loss(tmp_path: Path, optimizer: dict[str, Any]) -> None:
-    list(small_run(Plan(tmp_path, 400, 0.05, **optimizer))[1])
+    list(small_run(TrainingPlan(tmp_path, 400, 0.05, **optimizer))[1])
     rows = [line.split(",") for line in (tmp_path / "losses.csv").read_text().splitlines()[1:]]
     assert float(rows[-1][1]) < 0.3 * float(rows[0][1])
 
 
 def test_a_folder_with_a_run_is_refused_without_resume_and_left_as_it_was(tmp_path: Path) -> None:
-    list(small_run(Plan(tmp_path, 20, 0.05))[1])
+    list(small_run(TrainingPlan(tmp_path, 20, 0.05))[1])
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(SettingsError, match="--resume"):
-        next(small_run(Plan(tmp_path, 20, 0.05))[1])
+    with pytest.raises(SettingsError, match="`resume`"):
+        next(small_run(TrainingPlan(tmp_path, 20, 0.05))[1])
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_finished_run_resumed_does_nothing(tmp_path: Path) -> None:
-    trained, steps = small_run(Plan(tmp_path, 20, 0.05))
+    trained, steps = small_run(TrainingPlan(tmp_path, 20, 0.05))
     list(steps)
-    again, steps = small_run(Plan(tmp_path, 20, 0.05, resume=True))
+    again, steps = small_run(TrainingPlan(tmp_path, 20, 0.05, resume=True))
     assert list(steps) == []
     assert_same_weights(again, trained)
 
 
 def test_a_checkpoint_of_another_seed_network_or_of_nothing_is_refused(tmp_path: Path) -> None:
-    list(small_run(Plan(tmp_path, 3, 0.05))[1])
-    again = Plan(tmp_path, 3, 0.05, resume=True)
-    with pytest.raises(SettingsError, match="was trained with --seed 0, not 1; go on alike"):
+    list(small_run(TrainingPlan(tmp_path, 3, 0.05))[1])
+    again = TrainingPlan(tmp_path, 3, 0.05, resume=True)
+    with pytest.raises(SettingsError, match="was trained with `seed` 0, not 1; go on alike"):
         next(small_run(replace(again, seed=1))[1])
-    with pytest.raises(SettingsError, match="was trained with --optimizer adam, not generic-adam"):
+    with pytest.raises(SettingsError, match="was trained with `optimizer` adam, not generic-adam"):
         next(small_run(replace(again, optimizer="generic-adam"))[1])
     with pytest.raises(SettingsError, match="was trained as a network, not decoder of X"):
         next(small_run(again, kind="decoder of X")[1])
@@ -263,7 +264,7 @@ def test_a_checkpoint_of_another_seed_network_or_of_nothing_is_refused(tmp_path:
     for content in (b"garbage that is no checkpoint", b""):
         (tmp_path / "checkpoint.pt").write_bytes(content)
         with pytest.raises(WeightsError, match=r"checkpoint\.pt"):
-            next(small_run(Plan(tmp_path, 3, 0.05, resume=True))[1])
+            next(small_run(TrainingPlan(tmp_path, 3, 0.05, resume=True))[1])
 
 
 def test_the_schedules_are_those_that_the_plan_states(tmp_path: Path) -> None:
@@ -282,18 +283,18 @@ def test_the_schedules_are_those_that_the_plan_states(tmp_path: Path) -> None:
         return net
 
     rates = [0.05 * (step + 1) / 200 * (1 - step / 9) for step in range(9)]
-    net, steps = small_run(Plan(tmp_path / "adam", 9, 0.05))
+    net, steps = small_run(TrainingPlan(tmp_path / "adam", 9, 0.05))
     list(steps)
     assert_same_weights(net, reference(lambda some: torch.optim.Adam(some, betas=(0.9, 0.99)), rates))
     family = {"r": 0.8, "s": 0.6, "a": 0.5}
-    net, steps = small_run(Plan(tmp_path / "generic", 9, 0.05, optimizer="generic-adam", settings=family))
+    net, steps = small_run(TrainingPlan(tmp_path / "generic", 9, 0.05, optimizer="generic-adam", settings=family))
     list(steps)
     assert_same_weights(net, reference(lambda some: GenericAdam(some, lr=0.05, **family)))
 
 
 def test_resuming_takes_the_new_step_size(tmp_path: Path) -> None:
     """An error about a gradient says to lower it."""
-    plan = Plan(tmp_path, 10, 0.05, checkpoint_seconds=-1, optimizer="generic-adam")
+    plan = TrainingPlan(tmp_path, 10, 0.05, checkpoint_seconds=-1, optimizer="generic-adam")
     advance(small_run(plan)[1], 4)
     before = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["net"]
     net, steps = small_run(replace(plan, rate=1e-9, resume=True))
@@ -305,7 +306,7 @@ def test_resuming_takes_the_new_step_size(tmp_path: Path) -> None:
 def test_a_gradient_that_is_not_finite_ends_the_run_by_name_and_leaves_the_checkpoint(
     tmp_path: Path, optimizer: dict[str, Any]
 ) -> None:
-    plan = Plan(tmp_path, 10, 0.05, checkpoint_seconds=-1, **optimizer)
+    plan = TrainingPlan(tmp_path, 10, 0.05, checkpoint_seconds=-1, **optimizer)
     advance(small_run(plan)[1], 4)
     before = (tmp_path / "checkpoint.pt").read_bytes()
     with pytest.raises(WorkerError, match=r"worker 0: the gradient of 0\.weight is not finite"):
@@ -321,7 +322,7 @@ def test_weights_are_judged_and_handed_over_unrounded(tmp_path: Path) -> None:
         seen.append(net[0].weight.detach().clone())
         return torch.zeros(3, 4, 4), {"PSNR": float(len(seen))}
 
-    plan = Plan(tmp_path, 7, 0.05, optimizer="quantized-adam", settings=settings, validate=3)
+    plan = TrainingPlan(tmp_path, 7, 0.05, optimizer="quantized-adam", settings=settings, validate=3)
     net, steps = small_run(plan, validate=look)
     for progress in steps:
         assert len(net[0].weight.unique()) <= 3, progress
@@ -334,7 +335,7 @@ def test_weights_are_judged_and_handed_over_unrounded(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_more_workers_goes_on_with_a_warning_and_loses_no_rounding_error(tmp_path: Path) -> None:
-    plan = Plan(tmp_path, 6, 0.05, optimizer="quantized-adam", checkpoint_seconds=-1)
+    plan = TrainingPlan(tmp_path, 6, 0.05, optimizer="quantized-adam", checkpoint_seconds=-1)
     advance(small_run(plan)[1], 3)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     (own,) = state["optimizers"]
@@ -370,7 +371,7 @@ def test_tensorboard_shows_what_the_tables_hold(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    plan = Plan(tmp_path, 40, 0.05, tensorboard=True, validate=20)
+    plan = TrainingPlan(tmp_path, 40, 0.05, tensorboard=True, validate=20)
     list(small_run(plan, validate=lambda: (torch.rand(3, 8, 8), {"PSNR": 20.0}))[1])
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("losses/square")] == [20, 40]
@@ -381,14 +382,14 @@ def test_tensorboard_shows_what_the_tables_hold(tmp_path: Path) -> None:
 # ----------------------------------------------------------------------------------------------- encoder and decoder
 
 
-def learned_decoder(plan: Plan) -> tuple[nn.Module, Iterator[Progress]]:
+def learned_decoder(plan: TrainingPlan) -> tuple[nn.Module, Iterator[TrainingProgress]]:
     torch.manual_seed(plan.seed)
     encoder, crops = load_compact(), crops_of(8)
     net = decoding.WhitenedDecoder(encoder, crops)
     return net, decoding.learn(net, encoder, crops, plan)
 
 
-def distilled_student(plan: Plan) -> tuple[nn.Module, Iterator[Progress]]:
+def distilled_student(plan: TrainingPlan) -> tuple[nn.Module, Iterator[TrainingProgress]]:
     torch.manual_seed(plan.seed)
     student = distillation.Student()
     random = torch.Generator().manual_seed(1)
@@ -400,9 +401,9 @@ def distilled_student(plan: Plan) -> tuple[nn.Module, Iterator[Progress]]:
 @pytest.mark.parametrize("job", [learned_decoder, distilled_student])
 def test_the_jobs_resume_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job) -> None:
     monkeypatch.setattr("styleshuffle.training.loop._LOG_EVERY", 2)
-    whole, steps = job(Plan(tmp_path / "whole", 6, 2e-3, 4))
+    whole, steps = job(TrainingPlan(tmp_path / "whole", 6, 2e-3, 4))
     assert all(np.isfinite(list(progress.losses.values())).all() for progress in steps)
-    plan = Plan(tmp_path / "parts", 6, 2e-3, 4, checkpoint_seconds=-1)
+    plan = TrainingPlan(tmp_path / "parts", 6, 2e-3, 4, checkpoint_seconds=-1)
     advance(job(plan)[1], 4)
     resumed, steps = job(replace(plan, resume=True))
     assert [progress.step for progress in steps] == [5, 6]
@@ -496,7 +497,7 @@ def test_optimisers_and_their_settings_arrive(job: list[object], tmp_path: Path)
     group = state["param_groups"][0]
     assert [group[name] for name in ("lr", "r", "s", "a")] == [3e-3, 0.9, 0.7, 0.9]
     assert state["state"][0].keys() == {"step", "mean", "square", "master"}
-    plan = training._plan(main.commands["decoder"].make_context("decoder", list(map(str, job[1:]))).params)
+    plan = plan_of("decoder", main.commands["decoder"].make_context("decoder", list(map(str, job[1:]))).params)
     assert (plan.optimizer, plan.rate, plan.settings) == ("adam", 2e-3, {})
 
 
@@ -570,14 +571,14 @@ def test_without_tensorboard_the_remedy_is_named(job: list[object], monkeypatch:
 
 def test_stopping_says_nothing_but_to_workers(job: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(error: BaseException) -> Any:
-        def plan(job: dict[str, Any]) -> None:
+        def plan(name: str, options: dict[str, Any]) -> None:
             raise error
 
         return plan
 
-    monkeypatch.setattr(training, "_plan", stopped(KeyboardInterrupt()))
+    monkeypatch.setattr(training, "plan_of", stopped(KeyboardInterrupt()))
     assert (run(*job).exit_code, run(*job).output) == (130, "")
-    monkeypatch.setattr(training, "_plan", stopped(SystemExit(143)))
+    monkeypatch.setattr(training, "plan_of", stopped(SystemExit(143)))
     assert (run(*job).exit_code, run(*job).output) == (143, "")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")

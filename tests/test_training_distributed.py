@@ -24,10 +24,10 @@ from click.testing import CliRunner
 from PIL import Image
 from torch import Tensor, nn
 
+from styleshuffle.commands.train import main
 from styleshuffle.errors import SettingsError, StyleShuffleError, WorkerError
 from styleshuffle.training import data
-from styleshuffle.training.__main__ import main
-from styleshuffle.training.loop import Plan, Progress, train
+from styleshuffle.training.loop import TrainingPlan, TrainingProgress, train
 from styleshuffle.training.workers import Workers, _own_device, joined
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,10 +38,12 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "quantized-adam": {"gradient_bits": 3, "weight_bits": 8},
 }
 STEPS = 9
-Run = tuple[nn.Module, Iterator[Progress]]
+Run = tuple[nn.Module, Iterator[TrainingProgress]]
 
 
-def small_run(plan: Plan, workers: Workers, seed: int = 0, change: Callable[[int, Tensor], Tensor] | None = None) -> Run:
+def small_run(
+    plan: TrainingPlan, workers: Workers, seed: int = 0, change: Callable[[int, Tensor], Tensor] | None = None
+) -> Run:
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     done = 0
@@ -56,12 +58,12 @@ def small_run(plan: Plan, workers: Workers, seed: int = 0, change: Callable[[int
     return net, train(net, losses, len(CROPS), plan, workers)
 
 
-def plan_for(folder: Path, optimizer: str, steps: int = STEPS, **settings: Any) -> Plan:
+def plan_for(folder: Path, optimizer: str, steps: int = STEPS, **settings: Any) -> TrainingPlan:
     given = {"settings": OPTIMIZERS[optimizer], "checkpoint_seconds": -1, **settings}
-    return Plan(folder, steps, 0.05, 3, optimizer, **given)
+    return TrainingPlan(folder, steps, 0.05, 3, optimizer, **given)
 
 
-def advance(steps: Iterator[Progress], to: int) -> None:
+def advance(steps: Iterator[TrainingProgress], to: int) -> None:
     """Go on to a step and drop the run there, as a kill does."""
     assert next(progress for progress in steps if progress.step == to)
 
@@ -70,7 +72,7 @@ def flat(net: nn.Module) -> Tensor:
     return torch.cat([value.flatten() for value in net.state_dict().values()])
 
 
-def refusal(steps: Iterator[Progress]) -> str:
+def refusal(steps: Iterator[TrainingProgress]) -> str:
     try:
         list(steps)
     except StyleShuffleError as error:
@@ -259,7 +261,7 @@ def test_one_worker_goes_on_where_two_were(
 
 def test_what_the_first_worker_refuses_all_refuse(records: list[dict[str, Any]]) -> None:
     for record in records:
-        assert record["refused"].startswith("SettingsError: ") and "--resume" in record["refused"]
+        assert record["refused"].startswith("SettingsError: ") and "`resume`" in record["refused"]
 
 
 def test_workers_need_no_common_folder_but_the_first_one_its_own(records: list[dict[str, Any]]) -> None:
@@ -286,7 +288,7 @@ def test_a_killed_worker_ends_the_other_in_one_line_and_the_checkpoint_is_whole(
 ) -> None:
     message = records[0]["lost"]
     assert message.startswith("WorkerError: worker 0: lost contact with the other workers: ")
-    assert "\n" not in message and message.endswith("--resume")
+    assert "\n" not in message and message.endswith("`resume`")
     net, steps = small_run(plan_for(folder / "lost", "adam", resume=True), Workers())
     assert [progress.step for progress in steps] == [5, 6, 7, 8, 9]
     assert flat(net).isfinite().all()

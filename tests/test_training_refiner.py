@@ -17,14 +17,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from styleshuffle import Stylizer
+from styleshuffle.commands.train import main
 from styleshuffle.errors import PictureError, SettingsError
-from styleshuffle.refiner import Refiner, load_refiner, save_refiner
+from styleshuffle.networks.refiner import Refiner, load_refiner, save_refiner
+from styleshuffle.networks.vgg import VGG, load_compact
 from styleshuffle.training import pairs as making
 from styleshuffle.training import refining
-from styleshuffle.training.__main__ import main
-from styleshuffle.training.loop import Plan, Progress, train
+from styleshuffle.training.loop import TrainingPlan, TrainingProgress, train
 from styleshuffle.training.pairs import Maker, Pairs, split_pairs
-from styleshuffle.vgg import VGG, load_compact
 
 CPU = torch.device("cpu")
 
@@ -170,7 +170,7 @@ def test_contents_and_styles_of_one_folder_are_told_apart_by_name(folder: Path, 
 # ----------------------------------------------------------------------------------------------------------- training
 
 
-def learned(made: tuple[Pairs, Path], plan: Plan) -> tuple[nn.Module, Iterator[Progress]]:
+def learned(made: tuple[Pairs, Path], plan: TrainingPlan) -> tuple[nn.Module, Iterator[TrainingProgress]]:
     torch.manual_seed(plan.seed)
     encoder = load_compact()
     net = Refiner(encoder.channels)
@@ -179,9 +179,9 @@ def learned(made: tuple[Pairs, Path], plan: Plan) -> tuple[nn.Module, Iterator[P
 
 def test_the_refiner_resumes_exactly(made: tuple[Pairs, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("styleshuffle.training.loop._LOG_EVERY", 2)
-    whole, steps = learned(made, Plan(tmp_path / "whole", 6, 2e-3, 3, clip=1.0))
+    whole, steps = learned(made, TrainingPlan(tmp_path / "whole", 6, 2e-3, 3, clip=1.0))
     assert all(np.isfinite(list(progress.losses.values())).all() for progress in steps)
-    plan = Plan(tmp_path / "parts", 6, 2e-3, 3, clip=1.0, checkpoint_seconds=-1)
+    plan = TrainingPlan(tmp_path / "parts", 6, 2e-3, 3, clip=1.0, checkpoint_seconds=-1)
     assert next(progress for progress in learned(made, plan)[1] if progress.step == 4)
     resumed, steps = learned(made, replace(plan, resume=True))
     assert [progress.step for progress in steps] == [5, 6]
@@ -191,7 +191,7 @@ def test_the_refiner_resumes_exactly(made: tuple[Pairs, Path], tmp_path: Path, m
 
 def test_training_lowers_the_loss_after_each_step(made: tuple[Pairs, Path], tmp_path: Path) -> None:
     encoder = load_compact()
-    net, steps = learned(made, Plan(tmp_path, 60, 2e-2, 3, clip=1.0))
+    net, steps = learned(made, TrainingPlan(tmp_path, 60, 2e-2, 3, clip=1.0))
     list(steps)
     losses = refining.mean_losses(encoder, made[0], 2, net)
     assert losses[1] < 0.9 * losses[0] and losses[2] < losses[1]
@@ -210,7 +210,7 @@ def test_the_border_of_a_crop_does_not_count() -> None:
 def test_crops_that_pairs_have_no_room_for_are_refused(made: tuple[Pairs, Path], tmp_path: Path, side: int) -> None:
     encoder = load_compact()
     with pytest.raises(SettingsError, match=f"side: {side} cannot be cut from pairs of 64"):
-        refining.learn(Refiner(encoder.channels), encoder, made[0], 12, side, Plan(tmp_path, 2, 1e-3))
+        refining.learn(Refiner(encoder.channels), encoder, made[0], 12, side, TrainingPlan(tmp_path, 2, 1e-3))
 
 
 # --------------------------------------------------------------------------------------------- runs that end by time
@@ -236,7 +236,7 @@ def timed_run(
         patch.setattr(time, "monotonic", lambda: now[0])
         patch.setattr(torch.optim.Adam, "step", noting)
         patch.setattr("styleshuffle.training.loop._WARMUP", 1)
-        for progress in train(net, losses, 8, Plan(folder, rate=1.0, checkpoint_seconds=-1, **options)):
+        for progress in train(net, losses, 8, TrainingPlan(folder, rate=1.0, checkpoint_seconds=-1, **options)):
             taken.append(progress.step)
             if progress.step == stop_at:
                 break

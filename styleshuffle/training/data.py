@@ -24,7 +24,7 @@ def split(folder: str | Path, holdout: int, seed: int) -> tuple[list[Path], list
     """Pictures of a folder (subfolders too) to train with, and ``holdout`` others, drawn by seed, to measure with."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise SettingsError(f"{folder}: no such folder of training pictures; check --images")
+        raise SettingsError(f"{folder}: no such folder of training pictures; check `images`")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE)
     if len(paths) <= holdout:
         raise SettingsError(f"{folder}: {len(paths)} pictures, of which {holdout} are held out; add some to train with")

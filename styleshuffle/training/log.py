@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-import os
+import io
 from pathlib import Path
 
 from torch import Tensor
 
 from ..errors import SettingsError
+from ..files import written_whole
 from ..images import to_pil, write
 
 _TABLES = ("losses", "validation")
@@ -18,7 +19,7 @@ _TABLES = ("losses", "validation")
 def check_tensorboard() -> None:
     """Refuse to write for TensorBoard where it is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
-        raise SettingsError("--tensorboard: tensorboard is not installed; pip install 'styleshuffle[tensorboard]'")
+        raise SettingsError("tensorboard: it is not installed; pip install 'styleshuffle[tensorboard]'")
 
 
 class Log:
@@ -82,8 +83,8 @@ def _cut(table: Path, done: int) -> list[str]:
         return []
     with table.open(newline="") as file:
         rows = [row for row in csv.reader(file) if row and (not row[0].isdigit() or int(row[0]) <= done)]
-    beside = table.with_suffix(".tmp")
-    with beside.open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
-    os.replace(beside, table)
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    with written_whole(table) as file:
+        file.write(text.getvalue().encode())
     return next((row for row in reversed(rows) if not row[0].isdigit()), [])

@@ -8,7 +8,6 @@ writes under another name first: there is always one whole checkpoint, and worke
 from __future__ import annotations
 
 import math
-import os
 import pickle
 import time
 import warnings
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SettingsError, WeightsError
+from ..files import written_whole
 from ..optim import GenericAdam, QuantizedAdam, merged_state
 from .data import draw
 from .log import Log
@@ -32,7 +32,7 @@ _WARMUP = 200  # steps of adam
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How long, how fast and by which optimiser to train.
 
     Attributes:
@@ -79,7 +79,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """What is known after a step: its number (from 1), of how many, and this worker's smoothed losses by name."""
 
     step: int
@@ -91,18 +91,18 @@ def train(
     net: nn.Module,
     losses: Callable[[Tensor], dict[str, Tensor]],
     crops: int,
-    plan: Plan,
+    plan: TrainingPlan,
     workers: Workers | None = None,
     kind: str = "a network",
     validate: Callable[[], tuple[Tensor, dict[str, float]]] | None = None,
-) -> Iterator[Progress]:
+) -> Iterator[TrainingProgress]:
     """Minimise the sum of the losses, yielding after each step; at the end the network has its weights unrounded.
 
     Args:
         net: what is trained, on its device; all workers start with the weights of the first one.
         losses: of the crops with these numbers, int64 (batch,), by name and already weighted.
         crops: how many there are to draw from. All are seen once an epoch, by one worker or another.
-        plan: see `Plan`; the same on all workers.
+        plan: see `TrainingPlan`; the same on all workers.
         workers: who trains together, see `joined`; by default this process alone.
         kind: what the network is, in words; a checkpoint of another kind is refused.
         validate: makes a picture, (3, H, W) in [0, 1], and figures, for the log; only the first worker calls it.
@@ -119,7 +119,7 @@ def train(
     device = next(net.parameters()).device
     optimizer = _optimizer(net, plan)
     checkpoint = plan.folder / "checkpoint.pt"
-    made = {"with --seed": plan.seed, "with --optimizer": plan.optimizer, "as": kind}  # what a run may not change
+    made = {"with `seed`": plan.seed, "with `optimizer`": plan.optimizer, "as": kind}  # what a run may not change
     there = workers.gathered(checkpoint.exists())
     state = workers.from_first(lambda: _begin(checkpoint, there, made, net, plan.resume))
     try:
@@ -162,7 +162,7 @@ def train(
                     run = {"made": made, "step": step + 1, "seen": seen, "passed": passed, "losses": means.sums}
                     _save(checkpoint, {**run, "net": _kept(net), "optimizers": optimizers})
                 saved = time.monotonic()
-            yield Progress(step + 1, plan.steps, means.smoothed)
+            yield TrainingProgress(step + 1, plan.steps, means.smoothed)
             if ended:
                 break
     with _full_precision(optimizer):
@@ -173,7 +173,7 @@ def train(
 # --------------------------------------------------------------------------------------------------------- optimisers
 
 
-def _optimizer(net: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+def _optimizer(net: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:
     names, parameters = zip(*net.named_parameters(), strict=True)
     if plan.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=plan.rate, betas=(0.9, 0.99), **plan.settings)
@@ -221,14 +221,14 @@ def _begin(checkpoint: Path, there: list[bool], made: dict[str, Any], net: nn.Mo
     if resume and any(there) and not there[0]:
         raise SettingsError(
             f"{checkpoint}: worker {there.index(True)} has it, but not worker 0, which reads it; copy it to that "
-            "machine, or give all machines the same --run folder"
+            "machine, or give all machines the same `run` folder"
         )
     if not there[0]:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         return {"step": 0, "seen": 0, "losses": {}, "net": _kept(net), "optimizers": []}
     if not resume:
         raise SettingsError(
-            f"{checkpoint.parent}: holds another training run; pass --resume to go on, or another --run folder"
+            f"{checkpoint.parent}: holds another training run; pass `resume` to go on, or another `run` folder"
         )
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -237,7 +237,7 @@ def _begin(checkpoint: Path, there: list[bool], made: dict[str, Any], net: nn.Mo
         raise _refusal(checkpoint, error) from None
     for how in differing:
         raise SettingsError(
-            f"{checkpoint}: was trained {how} {state['made'][how]}, not {made[how]}; go on alike, or pass another --run"
+            f"{checkpoint}: was trained {how} {state['made'][how]}, not {made[how]}; go on alike, or pass another `run`"
         )
     return state
 
@@ -248,12 +248,8 @@ def _refusal(checkpoint: Path, error: Exception) -> WeightsError:
 
 
 def _save(checkpoint: Path, state: dict[str, Any]) -> None:
-    beside = checkpoint.with_suffix(".tmp")
-    with beside.open("wb") as file:
+    with written_whole(checkpoint) as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, checkpoint)
 
 
 def _kept(net: nn.Module) -> dict[str, Tensor]:
@@ -283,7 +279,8 @@ class _Means:
     """Mean losses since the last row of the log, and smoothed ones to show."""
 
     def __init__(self, sums: Mapping[str, float], count: int) -> None:
-        self.sums, self.count, self.smoothed = dict(sums), count, {}
+        self.sums, self.count = dict(sums), count
+        self.smoothed: dict[str, float] = {}
 
     def add(self, losses: dict[str, float]) -> None:
         for name, loss in losses.items():

@@ -25,14 +25,15 @@ from torch import Tensor
 
 from ..errors import PictureError, SettingsError
 from ..images import fit_size
-from ..refiner import LEVELS
+from ..networks.refiner import LEVELS
+from ..reshuffle.targets import Targets
 from ..settings import Settings
 from ..stylizer import Stylizer
-from ..targets import MatchedTargets, Targets
 from .data import draw, random_square, read_rgb, split
 
 _ALIGNED = 8  # pixels: crops start at multiples of it
-_STRENGTHS, _STYLE_SCALES = (0.1, 1.0), (0.6, 1.6)
+_STRENGTHS = (0.1, 1.0)
+_OCTAVES = (-0.7, 0.7)  # of the style's size
 _SPREAD = 0.4  # deviation of the logarithm of the power that half of all pairs raise their content weights to
 _SEEDS = 1000
 _THREADS = min(16, os.cpu_count() or 1)
@@ -120,7 +121,7 @@ def split_pairs(
         for what, paths in zip(("to train with", "held out"), split(folder, holdout, seed), strict=True):
             kept.append([path for path in paths if fnmatch(path.name, pattern)])
             if not kept[-1]:
-                raise SettingsError(f"{folder}: no picture {what} is named {pattern}; change the pattern or --holdout")
+                raise SettingsError(f"{folder}: no picture {what} is named {pattern}; change the pattern or `holdout`")
     return (kept[0], kept[2]), (kept[1], kept[3])
 
 
@@ -205,8 +206,7 @@ class Maker:
         long_side = round(self.side * stylizer.settings.style_scale)
         style = style.resize(fit_size(style.size, long_side), Image.Resampling.LANCZOS)
         prepared = stylizer.prepare(_tensor(style))
-        draft = stylizer.feed_forward(_tensor(content), prepared)
-        return draft.picture, MatchedTargets(draft.content, prepared.levels, draft.turns, stylizer.settings)
+        return stylizer.draft(_tensor(content), prepared)
 
 
 def _varied(settings: Settings, random: np.random.Generator) -> Settings:
@@ -217,7 +217,7 @@ def _varied(settings: Settings, random: np.random.Generator) -> Settings:
     return replace(
         settings,
         strength=random.uniform(*_STRENGTHS),
-        style_scale=math.exp(random.uniform(*map(math.log, _STYLE_SCALES))),
+        style_scale=2 ** random.uniform(*_OCTAVES),
         seed=int(random.integers(_SEEDS)),
         content_weights=weights,
     )

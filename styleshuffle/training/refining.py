@@ -2,7 +2,7 @@
 
 What it starts from and is to reach are pairs that were fed forward (`styleshuffle.training.pairs`). Steps are taken on
 crops of them one after the other, as when a picture is refined, and the loss that refinement lowers
-(`styleshuffle.targets`) is lowered after each of them, with the gradient through all.
+(`styleshuffle.reshuffle.targets`) is lowered after each of them, with the gradient through all.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from ..errors import SettingsError
-from ..refinement import refine_by_gradient, refine_by_network
-from ..refiner import Refiner
-from ..targets import Targets, loss_of
-from ..vgg import VGG
-from .loop import Plan, Progress, train
+from ..networks.refiner import Refiner
+from ..networks.vgg import VGG
+from ..reshuffle.refinement import refine_by_gradient, refine_by_network
+from ..reshuffle.targets import Targets, loss_of
+from .loop import TrainingPlan, TrainingProgress, train
 from .pairs import Maker, Pairs, Paths
 from .workers import Workers
 
@@ -37,7 +37,7 @@ def make_all(
     trained: tuple[Paths, Paths],
     held_out: tuple[Paths, Paths],
     count: int,
-    plan: Plan,
+    plan: TrainingPlan,
     workers: Workers,
     tick: Callable[[int], object],
 ) -> tuple[Pairs, Pairs]:
@@ -58,10 +58,10 @@ def learn(
     pairs: Pairs,
     crops: int,
     side: int,
-    plan: Plan,
+    plan: TrainingPlan,
     workers: Workers | None = None,
     held_out: Pairs | None = None,
-) -> Iterator[Progress]:
+) -> Iterator[TrainingProgress]:
     """Train a refiner on crops of pairs; losses "step 1", ... are those after that step, weighted. See `train`.
 
     Args:

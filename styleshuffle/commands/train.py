@@ -1,0 +1,278 @@
+"""``styleshuffle-train``: train the networks that styleshuffle works with, in one process or under torchrun.
+
+Exit codes: 0 done; 1 a file is missing or damaged, or training cannot go on; 2 the command line cannot be meant so; 130
+and 143 stopped by Ctrl-C or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..devices import is_out_of_memory
+from ..errors import SettingsError, StyleShuffleError, WorkerError
+from .console import Command, Console
+from .options import ENCODER_WEIGHTS, convention_option, encoder_option, weights_option
+from .training_options import plan_of, training_options
+
+if TYPE_CHECKING:
+    from ..training.loop import TrainingPlan, TrainingProgress
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _training(function: Callable[..., None]) -> Callable[..., None]:
+    """Decorator of a training's command: its console, and the end of a training that fails by one line."""
+
+    @functools.wraps(function)
+    def command(**options: Any) -> None:
+        ctx = click.get_current_context()
+        console: Console = ctx.obj
+        try:
+            with _warnings_shown(console):
+                function(console, **options)
+        except SystemExit:  # by a signal; torchrun sends one to all workers when one has ended
+            if _several():
+                console.error(
+                    WorkerError(
+                        f"worker {os.environ['RANK']}: told to stop, as torchrun does when another worker has ended; see "
+                        "how that worker ended, then start all again with --resume"
+                    )
+                )
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                error = StyleShuffleError("out of memory; give a smaller --batch, --side or --crops")
+            console.error(error, "training")
+            ctx.exit(2 if isinstance(error, SettingsError) else 1)
+
+    return training_options(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def main() -> None:
+    """Train the compact encoder, or the decoder chain or the refiner of an encoder."""
+
+
+@main.command(cls=Command)
+@_training
+@click.option("--teacher", required=True, type=_FILE, help="VGG-19's weights: .safetensors or .pth.")
+@convention_option("Input convention of the teacher's weights; default: detected.")
+def encoder(console: Console, teacher: Path, convention: str | None, **options: Any) -> None:
+    """Distil the compact encoder from VGG-19."""
+    plan = plan_of("encoder", options)
+    import torch
+
+    from ..networks.vgg import load_vgg19
+    from ..networks.weights import save_tensors
+    from ..training import data, distillation
+    from ..training.workers import joined
+
+    with joined(options["device"], options["timeout"]) as workers:
+        _hush(console, workers.first)
+        teacher_net = load_vgg19(teacher, convention).to(workers.device)
+        train_paths, held_out = data.split(options["images"], options["holdout"], plan.seed)
+        crops = _crops(console, train_paths, options, plan)
+        with _bar(console, "teacher", len(crops)) as bar:
+            targets = distillation.teacher_targets(
+                teacher_net, crops, plan.folder / "targets.safetensors", tick=lambda done: bar.update(done - bar.n)
+            )
+        torch.manual_seed(plan.seed)
+        student = distillation.Student().to(workers.device)
+        _watch(console, distillation.distil(student, crops, targets, plan, workers), "encoder")
+    if workers.first:
+        student.eval()
+        save_tensors(student.vgg.half().state_dict(), plan.folder / "encoder.safetensors")
+        student.vgg.float()
+        pictures, unreadable = data.centre_crops(held_out, 256)
+        _tell_unreadable(console, unreadable, held_out)
+        scores = distillation.explained_variance(student.vgg, teacher_net, crops[:480].float() / 255, pictures)
+        _report(console, plan.folder, {f"R2 relu{level}_1": score for level, score in scores.items()})
+
+
+@main.command(cls=Command)
+@_training
+@encoder_option("Whose features are decoded.")
+@weights_option(ENCODER_WEIGHTS, _FILE)
+@convention_option("Input convention of VGG-19's weights; default: detected.")
+@click.option(
+    "--start", "--start-from", "start", type=_FILE, help="A trained decoder to go on from, instead of random weights."
+)
+@click.option(
+    "--perceptual",
+    default=0.0,
+    type=click.FloatRange(0),
+    help="Weight of the features of decoded pictures, beside their pixels.",
+)
+@click.option(
+    "--validate",
+    default=500,
+    type=click.IntRange(1),
+    help="Steps between two sheets of four decoded pictures that are held out.",
+)
+def decoder(
+    console: Console,
+    encoder: str,
+    weights: Path | None,
+    convention: str | None,
+    start: Path | None,
+    perceptual: float,
+    **options: Any,
+) -> None:
+    """Train the decoder chain of an encoder."""
+    plan = plan_of("decoder", options)
+    import torch
+
+    from ..networks.decoder import load_decoder, save_decoder
+    from ..networks.vgg import load_encoder
+    from ..training import data, decoding
+    from ..training.workers import joined
+
+    with joined(options["device"], options["timeout"]) as workers:
+        _hush(console, workers.first)
+        encoder_net = load_encoder(encoder, weights, convention, progress=workers.first and not console.quiet)
+        encoder_net = encoder_net.to(workers.device).to(memory_format=torch.channels_last)
+        train_paths, held_out = data.split(options["images"], options["holdout"], plan.seed)
+        crops = _crops(console, train_paths, options, plan)
+        torch.manual_seed(plan.seed)
+        net = decoding.WhitenedDecoder(encoder_net, crops[:256]).to(workers.device)
+        if start is not None:
+            net.start_from(load_decoder(encoder_net, start))
+        pictures, unreadable = data.centre_crops(held_out, 256)
+        _tell_unreadable(console, unreadable, held_out)
+        steps = decoding.learn(net, encoder_net, crops, plan, perceptual, workers, pictures[:4])
+        _watch(console, steps, "decoder")
+    if workers.first:
+        plain = net.folded(encoder_net)
+        save_decoder(plain, encoder_net, plan.folder / "decoder.safetensors")
+        pictures = pictures.to(workers.device)
+        _report(
+            console,
+            plan.folder,
+            {f"PSNR relu{level}_1": decoding.psnr(encoder_net, plain, pictures, level) for level in net.levels},
+        )
+
+
+@main.command(cls=Command)
+@_training
+@click.option(
+    "--styles", required=True, type=click.Path(path_type=Path), help="Folder of paintings; may be --images again."
+)
+@click.option("--content-pattern", default="*", metavar="PATTERN", help="Which files of --images are contents.")
+@click.option("--style-pattern", default="*", metavar="PATTERN", help="Which files of --styles are styles.")
+@click.option("--pairs", "count", default=400, type=click.IntRange(1), help="Pairs to stylize, from which crops are cut.")
+@click.option("--pair-side", default=256, type=click.IntRange(64), help="Side of a pair, in pixels, a multiple of 8.")
+@click.option("--pairs-on", metavar="DEVICE", help="Where pairs are made; default: on --device.")
+@encoder_option("By whose features pictures are refined.")
+@weights_option(ENCODER_WEIGHTS, _FILE)
+@convention_option("Input convention of VGG-19's weights; default: detected.")
+@click.option("--decoder", type=_FILE, help="The encoder's decoder, of styleshuffle-train; default: the bundled one.")
+@click.option("--start", "--start-from", "start", type=_FILE, help="A trained refiner to go on from.")
+@click.option("--validate", default=500, type=click.IntRange(1), help="Steps between two sheets of refined pictures.")
+def refiner(console: Console, start: Path | None, count: int, pairs_on: str | None, **options: Any) -> None:
+    """Train the network whose steps refine pictures, in place of steps by gradient."""
+    plan = replace(plan_of("refiner", options), clip=1.0)
+    import torch
+
+    from ..networks.refiner import Refiner, load_refiner, save_refiner
+    from ..stylizer import Stylizer
+    from ..training import pairs, refining
+    from ..training.workers import joined
+
+    with joined(options["device"], options["timeout"]) as workers:
+        _hush(console, workers.first)
+        networks = {name: options[name] for name in ("encoder", "weights", "convention", "decoder")}
+        place = pairs_on or str(workers.device)
+        stylizer = Stylizer(device=place, refine=0, show_download=not console.quiet, **networks)
+        patterns = (options["content_pattern"], options["style_pattern"])
+        trained, held_out = pairs.split_pairs(
+            options["images"], options["styles"], patterns, options["holdout"], plan.seed
+        )
+        with _bar(console, "pairs", count) as bar:
+            maker = pairs.Maker(stylizer, options["pair_side"], plan.seed)
+            made, measured = refining.make_all(maker, trained, held_out, count, plan, workers, bar.update)
+        torch.manual_seed(plan.seed)
+        encoder_net = stylizer.encoder.to(workers.device)
+        net = Refiner(encoder_net.channels) if start is None else load_refiner(encoder_net, start).requires_grad_()
+        net = net.train().to(workers.device).to(memory_format=torch.channels_last)
+        torch.backends.cudnn.benchmark = True  # all crops are of one size, other than the pairs before
+        steps = refining.learn(net, encoder_net, made, options["crops"], options["side"], plan, workers, measured)
+        _watch(console, steps, "refiner")
+    if workers.first:
+        save_refiner(net, encoder_net, plan.folder / "refiner.safetensors")
+        _report(console, plan.folder, refining.report(net, encoder_net, measured))
+
+
+# ------------------------------------------------------------------------------------------------- what a user sees
+
+
+def _several() -> bool:
+    return int(os.environ.get("WORLD_SIZE", 1)) > 1
+
+
+def _hush(console: Console, first: bool) -> None:
+    """Let only the first worker say more than how it ended."""
+    console.quiet = console.quiet or not first
+
+
+@contextmanager
+def _warnings_shown(console: Console) -> Iterator[None]:
+    """Show what styleshuffle itself warns of, in one line."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=UserWarning, module=r"styleshuffle\.")
+        warnings.showwarning = lambda message, *_, **__: console.warn(str(message))
+        yield
+
+
+def _crops(console: Console, paths: list[Path], options: dict[str, Any], plan: TrainingPlan) -> Any:
+    from ..training import data
+
+    with _bar(console, "crops", options["crops"]) as bar:
+        crops, unreadable = data.random_crops(
+            paths, options["crops"], options["side"], plan.seed, lambda done: bar.update(done - bar.n)
+        )
+    _tell_unreadable(console, unreadable, paths)
+    return crops
+
+
+def _tell_unreadable(console: Console, unreadable: list[Path], paths: Iterable[Path]) -> None:
+    if unreadable:
+        names = ", ".join(map(str, unreadable[:3])) + (", ..." if len(unreadable) > 3 else "")
+        console.warn(f"{len(unreadable)} of {len(list(paths))} pictures cannot be read and are left out: {names}")
+
+
+def _bar(console: Console, what: str, total: int) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=what, file=sys.stderr, disable=True if console.quiet else None, smoothing=0.1)
+
+
+def _watch(console: Console, steps: Iterable[TrainingProgress], what: str) -> None:
+    bar = None
+    try:
+        for progress in steps:
+            if bar is None:  # not before: what is said until here would go through the bar
+                bar = _bar(console, what, progress.steps)
+                bar.n = bar.initial = progress.step - 1
+            bar.update()
+            bar.set_postfix({name: f"{loss:.4f}" for name, loss in progress.losses.items()}, refresh=False)
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _report(console: Console, folder: Path, figures: dict[str, float]) -> None:
+    """Write the figures as report.json and say them."""
+    (folder / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
+    for name, value in figures.items():
+        console.note(f"{name}: {value:.3f}")

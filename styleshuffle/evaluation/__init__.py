@@ -1,0 +1,1 @@
+"""How good a result is: measures of pictures, and the losses that reshuffling connects."""
