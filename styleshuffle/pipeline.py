@@ -189,7 +189,7 @@ class Pipeline:
             if guide.aim is not None:
                 missing = guide.evener.wide(guide.aim - luminance(picture))
                 picture = picture + self._soft * self.settings.tone * missing
-            picture = guide.evener(picture, self._soft * self.settings.evening)
+            picture = guide.evener.picture(picture, self._soft * self.settings.evening)
         share = 1 - self.settings.faded(1 - self.settings.palette)
         if share:
             picture = match_palette(picture, palette, share)
