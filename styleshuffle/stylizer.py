@@ -1,4 +1,4 @@
-"""The Python interface: set a style once, apply it to many contents."""
+"""The Python API: set a style once, apply it to many contents."""
 
 from __future__ import annotations
 
@@ -31,39 +31,38 @@ if TYPE_CHECKING:
     Source = str | Path | BinaryIO | Image | Tensor | np.ndarray | Picture
 
 
-# Of a step by gradient, in feed-forward pictures, measured at 512: of refinement, and in place of a decoder.
+# Time of a gradient step, in units of a feed-forward picture, measured at 512: of refinement, and of inversion.
 _REFINE_COST, _INVERSION_COST = 0.12, 0.2
-_STYLE_SIZES_KEPT = 4  # a folder often holds upright and lying pictures
+_STYLE_SIZES_KEPT = 4  # a folder often holds portrait and landscape pictures
 
 
 @dataclass(frozen=True)
 class PreparedStyle:
-    """What is computed once for a style: what to reshuffle, by level, and its colours (3, n)."""
+    """What is computed once for a style: its features and patches, by level, and its colours (3, n)."""
 
     levels: dict[int, StyleLevel]
     palette: Tensor
 
 
 class Stylizer:
-    """Stylizes pictures; pays for the networks and for a style once.
+    """Stylizes pictures. Networks and style are prepared only once.
 
     Args:
-        settings: how to stylize; single settings can be given by name instead or on top.
-        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+        settings: how to stylize. Settings can also be given by name; these replace those in `settings`.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
         encoder: "compact" or "vgg19".
-        weights: of the encoder, a file; default: the bundled ones, or torchvision's VGG-19, downloaded once.
-        convention: of VGG-19's weights, "caffe" or "torchvision"; default: detected.
-        decoder: a file that `styleshuffle-train decoder` wrote for this encoder. Without one, encoders other than the
-            bundled one are decoded by optimisation (`styleshuffle.reshuffle.inversion`), which is slow.
-        show_download: a progress bar on stderr if VGG-19 has to be downloaded.
+        weights: a file with the encoder's weights; default: the bundled ones, or torchvision's VGG-19, downloaded once.
+        convention: the input that VGG-19's weights expect, "caffe" or "torchvision"; default: detected.
+        decoder: a file that `styleshuffle-train decoder` wrote for this encoder. An encoder without a decoder, except the
+            bundled encoder, is inverted by gradient (`styleshuffle.reshuffle.inversion`), which is slow.
+        show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
-        SettingsError: unknown setting, value out of range, a setting that would do nothing, or a device that this machine
-            does not have.
-        WeightsError: weights are missing, damaged, or another network's.
+        SettingsError: a setting is unknown, out of range or would do nothing, or this machine does not have the device.
+        WeightsError: the weights are missing or damaged, or belong to another network.
     """
 
-    @torch.inference_mode(False)  # weights made in the caller's inference mode could not be refined through
+    @torch.inference_mode(False)  # refinement needs weights that were not made in inference mode
     def __init__(
         self,
         settings: Settings | None = None,
@@ -94,7 +93,7 @@ class Stylizer:
         self._prepared: dict[tuple[int, int], PreparedStyle] = {}
 
     def set_style(self, style: Source) -> Stylizer:
-        """Choose the style picture; returns itself.
+        """Choose the style picture; returns the stylizer itself.
 
         Raises:
             PictureError: the picture cannot be read.
@@ -115,7 +114,7 @@ class Stylizer:
 
         Args:
             content: path, stream, Pillow image, array, tensor or `Picture`.
-            progress: called after each step with what is done; an exception from it stops the work.
+            progress: called after each step; an exception from it stops the work.
 
         Returns:
             sRGB as float32 in [0, 1], with the content's transparency and its bits a channel.
@@ -123,7 +122,7 @@ class Stylizer:
         Raises:
             PictureError: the content cannot be read.
             SettingsError: no style has been set.
-            MemoryShortage: the picture is too large to be worked on at this size.
+            MemoryShortage: the picture does not fit into memory at this size.
         """
         if self._style is None:
             raise SettingsError("style: none has been set; call set_style first")
@@ -136,13 +135,13 @@ class Stylizer:
         return from_result(result, picture.alpha, picture.bits)
 
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """(width, height) of the result for a content of that size, and of the picture that is worked on."""
+        """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""
         size = fit_size(content, self.settings.size)
         work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
         return size, work_size
 
     def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
-        """The style as a picture worked on at this size needs it; a few sizes are kept."""
+        """The style, prepared for pictures of this size; a few sizes are kept."""
         size = fit_size(style.size, max(32, round(max(work_size) * self.settings.style_scale)))
         costs = PIXEL_COSTS[self.encoder.kind]
         cost = costs.refined if self.settings.refine else costs.forward
@@ -156,7 +155,7 @@ class Stylizer:
 
     @torch.inference_mode()
     def prepare(self, style: Tensor) -> PreparedStyle:
-        """A style picture (1, 3, H, W), RGB in [0, 1], as `apply` wants it."""
+        """Prepare a style picture (1, 3, H, W), RGB in [0, 1], for `apply`."""
         style = style.to(self.device)
         return PreparedStyle(prepare_style(self._encoded(_to_multiple(style)), self.settings), palette_of(style[0]))
 
@@ -168,13 +167,13 @@ class Stylizer:
         progress: Callable[[Progress], None] | None = None,
         watch: Callable[[Turn], None] | None = None,
     ) -> Tensor:
-        """A content picture in a prepared style, from tensor to tensor.
+        """Stylize a content picture in a prepared style, from tensor to tensor.
 
         Args:
             content: (1, 3, H, W), RGB in [0, 1].
             style: from `prepare`.
             progress: see `render`.
-            watch: shown the features, votes and field of each turn of each level, for study.
+            watch: called with the features, votes and nearest-neighbour field of each turn, for study.
 
         Returns:
             (1, 3, H, W), RGB in [0, 1], on the CPU.
@@ -198,7 +197,7 @@ class Stylizer:
             result = match_palette(result, style.palette, share).clamp_(0, 1)
         if self.settings.refine:
             steps = refine_picture(result, self.encoder, features, style.levels, starts, self.settings)
-            del starts  # the votes are large, and needed only at the start
+            del starts  # the votes are large, and only the start needs them
             for number, result in enumerate(steps, start=1):
                 report.refinement(number, result)
         return result[None, :, : content.shape[2], : content.shape[3]].cpu()
@@ -210,17 +209,17 @@ class Stylizer:
 
 
 class _Report:
-    """Turns the progress of the parts of a picture's work into that of the whole, which never goes back."""
+    """Turns the progress of each part of the work into the progress of the whole, which never falls."""
 
     def __init__(self, progress: Callable[[Progress], None] | None, settings: Settings, decoder: Decoder | None) -> None:
         self.progress, self.settings, self.decoder = progress, settings, decoder
-        # share of the work before the refinement; inversion takes about as long as so many steps of refinement
+        # share of the work before the refinement, in units of a feed-forward picture
         before = 1 if decoder else 4 * STEPS * _INVERSION_COST
         self.first = before / (before + _REFINE_COST * settings.refine)
 
     def turn(self, turn: Turn) -> None:
         share = 0.99 * turn.share
-        if self.decoder is None:  # next to the inversion, matching costs nothing
+        if self.decoder is None:  # beside the inversion, matching takes no time
             share = (self.settings.levels[0] - turn.level) / self.settings.levels[0]
         self._tell(share * self.first, f"relu{turn.level}_1", turn.level, self._drawing(turn))
 
@@ -237,7 +236,7 @@ class _Report:
         self._tell(1 - (1 - share) * (1 - self.first), "refine", 0, _scaled(picture))
 
     def _drawing(self, turn: Turn) -> Callable[[int], Image] | None:
-        """How to draw a preview of a level's features."""
+        """A function that draws a preview of a level's features; None without a decoder."""
         decoder = self.decoder
         return None if decoder is None else lambda long_side: _decoded_small(turn, decoder, long_side)
 
@@ -248,7 +247,7 @@ class _Report:
 
 @torch.inference_mode()
 def _decoded_small(turn: Turn, decoder: Decoder, long_side: int) -> Image:
-    """A picture of a level's features, averaged down first so that it is about this large."""
+    """A picture of a level's features, which are averaged down first so that it has about this long side."""
     features = turn.features[None]
     factor = max(1, round(max(features.shape[2:]) * 2 ** (turn.level - 1) / long_side))
     factor = min(factor, *(side // 2 for side in features.shape[2:])) if min(features.shape[2:]) >= 4 else 1
@@ -257,7 +256,7 @@ def _decoded_small(turn: Turn, decoder: Decoder, long_side: int) -> Image:
 
 
 def _scaled(picture: Tensor) -> Callable[[int], Image]:
-    """How to draw a preview of a picture (3, H, W)."""
+    """A function that draws a preview of a picture (3, H, W)."""
 
     def draw(long_side: int) -> Image:
         image = to_pil(picture)
@@ -268,21 +267,21 @@ def _scaled(picture: Tensor) -> Callable[[int], Image]:
 
 
 def stylize(content: Source, style: Source, **settings: Any) -> Image:
-    """One content picture in one style, as a Pillow image; takes what `Stylizer` takes, and `Settings` by name."""
+    """Stylize a picture; returns a Pillow image. Takes the arguments of `Stylizer`, and settings by name."""
     return Stylizer(**settings).set_style(style).stylize(content)
 
 
 def _check_optimizer(settings: Settings, has_decoder: bool) -> None:
-    """Refuse to choose an optimiser where nothing is optimised."""
+    """Refuse an optimiser if nothing is optimised."""
     default = next(setting.default for setting in fields(Settings) if setting.name == "optimizer")
     if has_decoder and settings.refine == 0 and settings.optimizer != default:
         raise SettingsError(
-            "optimizer: nothing is optimised with a decoder and `refine` 0; raise `refine` or leave this out"
+            "optimizer: nothing is optimised with a decoder and `refine` 0; raise `refine`, or leave `optimizer` out"
         )
 
 
 def _to_multiple(picture: Tensor, of: int = 8) -> Tensor:
-    """Repeat the right and lower edge until both sides are multiples, as three poolings need."""
+    """Repeat the right and lower edges until both sides are multiples, because there are three poolings."""
     height, width = (
         max(side + -side % of, 2 * of) for side in picture.shape[2:]
     )  # relu4_1 must be 2 wide to be reflected
