@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def _training(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def main() -> None:
-    """Train the compact encoder, or the decoder chain of an encoder."""
+    """Train the compact encoder, or the decoder chain or the refiner of an encoder."""
 
 
 @main.command(cls=Command)
@@ -160,6 +161,58 @@ def decoder(
             plan.folder,
             {f"PSNR relu{level}_1": decoding.psnr(encoder_net, plain, pictures, level) for level in net.levels},
         )
+
+
+@main.command(cls=Command)
+@_training
+@click.option(
+    "--styles", required=True, type=click.Path(path_type=Path), help="Folder of paintings, which can be that of --images."
+)
+@click.option("--content-pattern", default="*", metavar="PATTERN", help="Which files of --images are contents.")
+@click.option("--style-pattern", default="*", metavar="PATTERN", help="Which files of --styles are styles.")
+@click.option(
+    "--pairs", "count", default=400, type=click.IntRange(1), help="Pairs to stylize; crops come from the results."
+)
+@click.option("--pair-side", default=256, type=click.IntRange(64), help="Side of a pair, in pixels, a multiple of 8.")
+@click.option("--pairs-on", metavar="DEVICE", help="Device to stylize the pairs on; default: --device.")
+@encoder_option("The network whose features guide the refinement.")
+@weights_option(ENCODER_WEIGHTS, _FILE)
+@convention_option("Input that VGG-19's weights expect; default: detected.")
+@click.option("--decoder", type=_FILE, help="The encoder's decoder, from styleshuffle-train; default: the bundled one.")
+@click.option("--start", "--start-from", "start", type=_FILE, help="A trained refiner to start from.")
+@click.option("--validate", default=500, type=click.IntRange(1), help="Steps between two validations.")
+def refiner(console: Console, start: Path | None, count: int, pairs_on: str | None, **options: Any) -> None:
+    """Train the refiner: a network whose steps refine pictures, in place of gradient steps."""
+    plan = replace(plan_of("refiner", options), clip=1.0)
+    import torch
+
+    from ..networks.refiner import Refiner, load_refiner, save_refiner
+    from ..stylizer import Stylizer
+    from ..training import pairs, refining
+    from ..training.workers import joined
+
+    with joined(options["device"], options["timeout"]) as workers:
+        _hush(console, workers.first)
+        networks = {name: options[name] for name in ("encoder", "weights", "convention", "decoder")}
+        place = pairs_on or str(workers.device)
+        stylizer = Stylizer(device=place, refine=0, show_download=not console.quiet, **networks)
+        patterns = (options["content_pattern"], options["style_pattern"])
+        trained, held_out = pairs.split_pairs(
+            options["images"], options["styles"], patterns, options["holdout"], plan.seed
+        )
+        with _bar(console, "pairs", count) as bar:
+            maker = pairs.Maker(stylizer, options["pair_side"], plan.seed)
+            made, measured = refining.make_all(maker, trained, held_out, count, plan, workers, bar.update)
+        torch.manual_seed(plan.seed)
+        encoder_net = stylizer.encoder.to(workers.device)
+        net = Refiner(encoder_net.channels) if start is None else load_refiner(encoder_net, start).requires_grad_()
+        net = net.train().to(workers.device).to(memory_format=torch.channels_last)
+        torch.backends.cudnn.benchmark = True  # from here on all crops have the same size
+        steps = refining.learn(net, encoder_net, made, options["crops"], options["side"], plan, workers, measured)
+        _watch(console, steps, "refiner")
+    if workers.first:
+        save_refiner(net, encoder_net, plan.folder / "refiner.safetensors")
+        _report(console, plan.folder, refining.report(net, encoder_net, measured))
 
 
 # ------------------------------------------------------------------------------------------------- what a user sees

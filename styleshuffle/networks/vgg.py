@@ -39,6 +39,7 @@ _CAFFE_AGREEMENT = 56  # of the 64 signs; chance agrees on 32, with a standard d
 
 
 PaddingMode = Literal["zeros", "reflect"]
+_FINGERPRINT = "encoder"  # the tensor in a file that identifies the network's encoder
 
 
 class VGG(nn.Module):
@@ -118,6 +119,25 @@ class VGG(nn.Module):
         """8 bytes (uint8) that identify the encoder, because a decoder fits only its own encoder."""
         first = self.state_dict()["features.0.weight"].detach().cpu().half().contiguous()  # most files store halves
         return torch.tensor(list(hashlib.sha256(first.numpy().tobytes()).digest()[:8]), dtype=torch.uint8)
+
+
+def fingerprinted(tensors: dict[str, Tensor], encoder: VGG) -> dict[str, Tensor]:
+    """The tensors of a network, together with the fingerprint of its encoder."""
+    return {**tensors, _FINGERPRINT: encoder.fingerprint()}
+
+
+def check_fingerprint(tensors: dict[str, Tensor], encoder: VGG, source: str | Path, what: str) -> None:
+    """Refuse tensors that were trained for another encoder. A file without a fingerprint passes.
+
+    Args:
+        what: the kind of network, for the message: "decoder".
+
+    Raises:
+        WeightsError: the tensors belong to another encoder.
+    """
+    fingerprint = tensors.get(_FINGERPRINT)
+    if fingerprint is not None and not torch.equal(fingerprint.to(torch.uint8), encoder.fingerprint()):
+        raise WeightsError(f"{source}: was trained for another encoder; pass that encoder, or this encoder's {what}")
 
 
 def load_compact(path: str | Path | None = None) -> VGG:
