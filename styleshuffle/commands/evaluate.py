@@ -77,7 +77,7 @@ def main(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Measure how much of content and style the result OUTPUT keeps. Lower is better in every measure.
+    """Measure how much of content and style the result OUTPUT keeps. Lower is better, except for brushwork.
 
     OUTPUT is a picture or a folder of pictures. A folder's pictures are paired with those of the content folder by
     name; the suffix may differ.
@@ -89,6 +89,9 @@ def main(
       coherence     local style: patches of the output missing in the style
       completeness  wash-out: patches of the style missing in the output
       swd           colour
+      smoke         colours that drift where the content is flat, as soft clouds
+      brushwork     how rough flat places are: 1 is as the style, less is smoother
+      halo          rims along the content's strong edges
 
     Figures can be compared only if encoder and sizes are the same.
 
@@ -118,7 +121,7 @@ def main(
             _write_chart(rows, plot, overwrite)
         console.note(
             f"{len(measured)} measured, {len(triples) - len(measured)} failed; "
-            f"{encoder} encoder, gram over relu1_1 to relu{levels[-1]}_1; lower is better"
+            f"{encoder} encoder, gram over relu1_1 to relu{levels[-1]}_1; lower is better, but brushwork best near 1"
         )
     if len(measured) < len(triples):
         click.get_current_context().exit(1)
