@@ -18,7 +18,7 @@ from styleshuffle import images
 from styleshuffle.errors import PictureError, SettingsError
 from styleshuffle.images import READABLE, WRITABLE, Picture, check_target, fit_size, read, to_pil, write
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def noise(height=24, width=30, channels=3, seed=0):

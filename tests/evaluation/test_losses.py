@@ -25,7 +25,7 @@ from styleshuffle.images import read
 from styleshuffle.networks.vgg import load_compact
 from styleshuffle.reshuffle.nnf import NNF
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 PENALTIES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 
 

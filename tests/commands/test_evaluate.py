@@ -25,7 +25,7 @@ from styleshuffle.evaluation import judge
 from styleshuffle.evaluation.measures import Measures, measure
 from styleshuffle.networks.vgg import VGG, load_compact
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 MEASURES = list(Measures.__dataclass_fields__)
 
 needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="needs matplotlib")

@@ -16,7 +16,7 @@ from styleshuffle.networks.vgg import load_compact
 from styleshuffle.networks.weights import bundled_folder
 from styleshuffle.reshuffle.refinement import content_shares
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
 def sample(name: str, size: tuple[int, int] = (160, 128)) -> Tensor:

@@ -35,7 +35,7 @@ from styleshuffle.networks.weights import bundled_folder, load_bundled, load_ten
 from styleshuffle.reshuffle.moments import match_moments, moments
 from styleshuffle.training.decoding import WhitenedDecoder, psnr, reconstruct
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -616,7 +616,7 @@ def test_links_to_folders_are_not_followed(here: Path) -> None:
 
 DRIVER = """
 import os, signal, sys
-import test_cli
+import test_stylize
 from styleshuffle.commands.stylize import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit its being ignored
@@ -628,8 +628,8 @@ def ready_and_wait(*ignored):
 {setup}
 main(sys.argv[1:])
 """
-DURING_WORK = "test_cli.install_fake(ready_and_wait)"
-DURING_WRITE = "test_cli.install_fake(); os.fsync = ready_and_wait"  # the draft lies beside the target
+DURING_WORK = "test_stylize.install_fake(ready_and_wait)"
+DURING_WRITE = "test_stylize.install_fake(); os.fsync = ready_and_wait"  # the draft lies beside the target
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and terminals")
 
@@ -667,7 +667,7 @@ def test_signals_end_quietly_with_nothing_half_written(
     assert files(".") == before and colour("out.png") == (255, 255, 255)
 
 
-def spawn(*args: str, setup: str = "test_cli.install_fake()", **options: Any) -> subprocess.Popen[bytes]:
+def spawn(*args: str, setup: str = "test_stylize.install_fake()", **options: Any) -> subprocess.Popen[bytes]:
     script = DRIVER.format(ready=1, hold=0, setup=setup)
     return subprocess.Popen([sys.executable, "-c", script, *args], env=environment(), **options)
 

@@ -20,7 +20,7 @@ from styleshuffle.reshuffle.pixels import make_optimizer
 from styleshuffle.reshuffle.style import prepare_style
 from styleshuffle.settings import Settings
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 OPTIMIZERS = ("adam", "lbfgs", "generic-adam")
 
 

@@ -607,7 +607,7 @@ def test_torchrun_leaves_all_options_to_the_training(pictures: Path) -> None:
 def test_the_commands_of_the_manual_can_be_parsed() -> None:
     from torch.distributed.run import get_args_parser
 
-    manual = (Path(__file__).parent.parent / "docs" / "training.md").read_text()
+    manual = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text()
     lines = [
         shlex.split(line) for block in re.findall(r"```sh\n(.*?)```", manual, re.DOTALL) for line in block.splitlines()
     ]
@@ -628,6 +628,6 @@ def test_the_commands_of_the_manual_can_be_parsed() -> None:
 def test_the_module_ends_with_one_line_and_exit_code_2(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "styleshuffle.training", "decoder", "--images", str(tmp_path)]
     command += ["--run", str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).resolve().parents[2])
     assert done.returncode == 2
     assert done.stdout == "" and done.stderr.startswith("styleshuffle: error: ") and done.stderr.count("\n") == 1
