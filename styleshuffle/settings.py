@@ -10,6 +10,7 @@ from typing import Any, Literal
 from .errors import SettingsError
 
 DEEPEST_LEVEL = 4
+_LEARNED_STEPS, _GRADIENT_STEPS = 2, 6  # of refinement, where no other number is set
 ENCODERS = ("compact", "vgg19")
 CONVENTIONS = ("caffe", "torchvision")  # how a VGG-19 file wants its pictures
 
@@ -179,16 +180,20 @@ class Settings:
     palette: float = _setting(
         0.6, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."
     )
-    refine: int = _setting(
-        6,
+    refine: int | None = _setting(
+        None,
         int,
-        "Steps by gradient on the decoded picture: sharper brushwork and shapes; 0 is quickest, 30 are plenty.",
+        "Steps on the decoded picture: sharper brushwork and shapes; 0 is quickest; default: 2 that are learned, or 6 by "
+        "gradient.",
         0,
         10000,
+        optional=True,
     )
-    optimizer: Literal["adam", "lbfgs", "generic-adam"] = _choice(
-        "adam",
-        "What takes the steps on the picture, and those in place of a decoder.",
+    optimizer: Literal["learned", "adam", "lbfgs", "generic-adam"] = _choice(
+        "learned",
+        "What takes the steps: a network trained for it, or an optimiser by gradient. There is a network for the compact "
+        "encoder; elsewhere, and in place of a decoder, adam stands in for it.",
+        "learned",
         "adam",
         "lbfgs",
         "generic-adam",
@@ -213,6 +218,24 @@ class Settings:
             patch_size=self.patch_sizes[DEEPEST_LEVEL - level],
             turns=self.turns[DEEPEST_LEVEL - level] if level > 1 else 1,
         )
+
+    @property
+    def refines_learned(self) -> bool:
+        """Whether a network is wanted to refine with."""
+        return self.optimizer == "learned" and self.refine != 0
+
+    @property
+    def gradient_optimizer(self) -> str:
+        """What takes steps by gradient."""
+        return "adam" if self.optimizer == "learned" else self.optimizer
+
+    def refine_steps(self, learned: bool) -> int:
+        """How many steps refine a picture: those that were set, or as many as such steps need.
+
+        Args:
+            learned: a network takes them, not an optimiser by gradient.
+        """
+        return self.refine if self.refine is not None else _LEARNED_STEPS if learned else _GRADIENT_STEPS
 
     def faded(self, weight: float) -> float:
         """What a weight of the content, which holds for strength 0.5, is at this strength: 1 at 0, and falling."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -15,13 +15,16 @@ from .devices import PIXEL_COSTS, check_memory, choose_device
 from .errors import SettingsError, WeightsError
 from .images import Picture, fit_size, from_result, read, to_pil
 from .networks.decoder import Decoder, load_compact_decoder, load_decoder
+from .networks.refiner import LEVELS as REFINED_LEVELS
+from .networks.refiner import Refiner, load_compact_refiner, load_refiner
 from .networks.vgg import VGG, load_encoder
 from .progress import Progress
 from .reshuffle.inversion import STEPS, InversionStep, Inverter
 from .reshuffle.levels import Turn, decode_to_picture, reshuffle
 from .reshuffle.palette import match_palette, palette_of
-from .reshuffle.refinement import Start, refine_picture
+from .reshuffle.refinement import refine_by_gradient, refine_by_network
 from .reshuffle.style import StyleLevel, prepare_style
+from .reshuffle.targets import MatchedTargets, Start
 from .settings import Settings, settings_from
 
 if TYPE_CHECKING:
@@ -44,6 +47,21 @@ class PreparedStyle:
     palette: Tensor
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A picture that was fed forward, and what its refinement has to know.
+
+    Attributes:
+        picture: (3, H, W), RGB in [0, 1], of the size that is worked on: multiples of 8.
+        content: features (C, H, W) of the content by level.
+        starts: what the last turn of each level left.
+    """
+
+    picture: Tensor
+    content: dict[int, Tensor]
+    starts: dict[int, Start]
+
+
 class Stylizer:
     """Stylizes pictures; pays for the networks and for a style once.
 
@@ -55,6 +73,8 @@ class Stylizer:
         convention: of VGG-19's weights, "caffe" or "torchvision"; default: detected.
         decoder: a file that `styleshuffle-train decoder` wrote for this encoder. Without one, encoders other than the
             bundled one are decoded by optimisation (`styleshuffle.reshuffle.inversion`), which is slow.
+        refiner: a file that `styleshuffle-train refiner` wrote for this encoder. Without one, encoders other than the
+            bundled one are refined by Adam, in more steps.
         show_download: a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
@@ -73,6 +93,7 @@ class Stylizer:
         weights: str | Path | None = None,
         convention: str | None = None,
         decoder: str | Path | None = None,
+        refiner: str | Path | None = None,
         show_download: bool = False,
         **overrides: Any,
     ) -> None:
@@ -90,8 +111,26 @@ class Stylizer:
         _check_optimizer(self.settings, has_decoder=chain is not None)
         self.encoder: VGG = net.to(self.device).to(memory_format=torch.channels_last)
         self.decoder: Decoder | None = chain and chain.to(self.device).to(memory_format=torch.channels_last)
+        self.refiner: Refiner | None = self._refiner(refiner, bundled=encoder == "compact" and weights is None)
         self._style: Picture | None = None
         self._prepared: dict[tuple[int, int], PreparedStyle] = {}
+
+    def _refiner(self, path: str | Path | None, bundled: bool) -> Refiner | None:
+        """The network that refines, if there is one for the encoder and the levels that are set."""
+        has_levels = set(REFINED_LEVELS) <= set(self.settings.levels)
+        if path is not None and not (has_levels and self.settings.refines_learned):
+            raise SettingsError(
+                "refiner: needs `optimizer` learned, `refine` above 0, and `levels` that go through 3, 2, 1; leave it out"
+            )
+        if not self.settings.refines_learned or not has_levels or (path is None and not bundled):
+            return None
+        net = load_compact_refiner(self.encoder) if path is None else load_refiner(self.encoder, path)
+        return net.to(self.device).to(memory_format=torch.channels_last)
+
+    @property
+    def refine_steps(self) -> int:
+        """How many steps refine a picture."""
+        return self.settings.refine_steps(learned=self.refiner is not None)
 
     def set_style(self, style: Source) -> Stylizer:
         """Choose the style picture; returns itself.
@@ -145,7 +184,7 @@ class Stylizer:
         """The style as a picture worked on at this size needs it; a few sizes are kept."""
         size = fit_size(style.size, max(32, round(max(work_size) * self.settings.style_scale)))
         costs = PIXEL_COSTS[self.encoder.kind]
-        cost = costs.refined if self.settings.refine else costs.forward
+        cost = costs.refined if self.refine_steps and self.refiner is None else costs.forward
         pixels = work_size[0] * work_size[1] + size[0] * size[1]
         check_memory(self.device, pixels, costs.inverted if self.decoder is None else cost)
         if size not in self._prepared:
@@ -179,11 +218,37 @@ class Stylizer:
         Returns:
             (1, 3, H, W), RGB in [0, 1], on the CPU.
         """
+        report = _Report(progress, self.settings, self.decoder, self.refine_steps)
+        draft = self._fed_forward(content, style, report, watch)
+        result = draft.picture
+        if self.refine_steps:
+            targets = MatchedTargets(draft.content, style.levels, draft.starts, self.settings)
+            steps = self._refined(draft.picture, targets)
+            del draft  # the votes are large, and needed only at the start
+            for number, result in enumerate(steps, start=1):
+                report.refinement(number, result)
+        return result[None, :, : content.shape[2], : content.shape[3]].cpu()
+
+    @torch.inference_mode()
+    def draft(self, content: Tensor, style: PreparedStyle) -> tuple[Tensor, MatchedTargets]:
+        """A content picture in a prepared style before it is refined, and what refinement would steer it to.
+
+        Args:
+            content: (1, 3, H, W), RGB in [0, 1].
+
+        Returns:
+            the picture, (3, H', W') in [0, 1], H' and W' multiples of 8, and its targets.
+        """
+        draft = self._fed_forward(content, style, _Report(None, self.settings, self.decoder, 0), None)
+        return draft.picture, MatchedTargets(draft.content, style.levels, draft.starts, self.settings)
+
+    def _fed_forward(
+        self, content: Tensor, style: PreparedStyle, report: _Report, watch: Callable[[Turn], None] | None
+    ) -> Draft:
         picture = _to_multiple(content.to(self.device))
         features = self._encoded(picture)
-        report = _Report(progress, self.settings, self.decoder)
         decode = self.decoder or Inverter(
-            self.encoder, picture, optimizer=self.settings.optimizer, progress=report.inversion
+            self.encoder, picture, optimizer=self.settings.gradient_optimizer, progress=report.inversion
         )
         starts: dict[int, Start] = {}
         for turn in reshuffle(features, style.levels, decode, self.settings):
@@ -196,12 +261,12 @@ class Stylizer:
         share = 1 - self.settings.faded(1 - self.settings.palette)
         if share:
             result = match_palette(result, style.palette, share).clamp_(0, 1)
-        if self.settings.refine:
-            steps = refine_picture(result, self.encoder, features, style.levels, starts, self.settings)
-            del starts  # the votes are large, and needed only at the start
-            for number, result in enumerate(steps, start=1):
-                report.refinement(number, result)
-        return result[None, :, : content.shape[2], : content.shape[3]].cpu()
+        return Draft(result, features, starts)
+
+    def _refined(self, picture: Tensor, targets: MatchedTargets) -> Iterator[Tensor]:
+        if self.refiner is not None:
+            return refine_by_network(picture, self.encoder, targets, self.refine_steps, self.refiner)
+        return refine_by_gradient(picture, self.encoder, targets, self.refine_steps, self.settings.gradient_optimizer)
 
     def _encoded(self, picture: Tensor) -> dict[int, Tensor]:
         """Features (C, H, W) of a picture (1, 3, H, W) by level."""
@@ -212,11 +277,13 @@ class Stylizer:
 class _Report:
     """Turns the progress of the parts of a picture's work into that of the whole, which never goes back."""
 
-    def __init__(self, progress: Callable[[Progress], None] | None, settings: Settings, decoder: Decoder | None) -> None:
-        self.progress, self.settings, self.decoder = progress, settings, decoder
+    def __init__(
+        self, progress: Callable[[Progress], None] | None, settings: Settings, decoder: Decoder | None, steps: int
+    ) -> None:
+        self.progress, self.settings, self.decoder, self.steps = progress, settings, decoder, steps
         # share of the work before the refinement; inversion takes about as long as so many steps of refinement
         before = 1 if decoder else 4 * STEPS * _INVERSION_COST
-        self.first = before / (before + _REFINE_COST * settings.refine)
+        self.first = before / (before + _REFINE_COST * steps)
 
     def turn(self, turn: Turn) -> None:
         share = 0.99 * turn.share
@@ -233,7 +300,7 @@ class _Report:
         self._tell(self.first, "decode", 0, _scaled(picture))
 
     def refinement(self, number: int, picture: Tensor) -> None:
-        share = number / self.settings.refine
+        share = number / self.steps
         self._tell(1 - (1 - share) * (1 - self.first), "refine", 0, _scaled(picture))
 
     def _drawing(self, turn: Turn) -> Callable[[int], Image] | None:

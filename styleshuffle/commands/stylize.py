@@ -82,6 +82,7 @@ class _Stylize(Command):
     type=FILE,
     help="The encoder's decoder, of styleshuffle-train; without one VGG-19 takes minutes a picture.",
 )
+@click.option("--refiner", type=FILE, help="The encoder's refiner, of styleshuffle-train; default: the bundled one's.")
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @quiet_option
 @verbose_option("Show each file, and the traceback of an unexpected error.")
@@ -99,6 +100,7 @@ def main(
     weights: str | None,
     convention: str | None,
     decoder: str | None,
+    refiner: str | None,
     overwrite: bool,
     quiet: bool,
     verbose: bool,
@@ -118,11 +120,11 @@ def main(
       styleshuffle - painting.jpg -o - < photo.jpg > out.png
     """
     check_loudness(quiet, verbose)
-    for file in weights, decoder:
+    for file in weights, decoder, refiner:
         if file is not None and not os.path.isfile(file):
             raise WeightsError(f"{file}: no such weights file; check the path")
-    networks = {"device": device, "encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder}
-    request = _Request(console, content, style, output, Settings(**values), networks, overwrite)
+    networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
+    request = _Request(console, content, style, output, Settings(**values), {"device": device, **networks}, overwrite)
     if os.path.isdir(content):
         _stylize_folder(request)
     else:

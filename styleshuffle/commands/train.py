@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def _training(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def main() -> None:
-    """Train the compact encoder, or the decoder chain of an encoder."""
+    """Train the compact encoder, or the decoder chain or the refiner of an encoder."""
 
 
 @main.command(cls=Command)
@@ -160,6 +161,56 @@ def decoder(
             plan.folder,
             {f"PSNR relu{level}_1": decoding.psnr(encoder_net, plain, pictures, level) for level in net.levels},
         )
+
+
+@main.command(cls=Command)
+@_training
+@click.option(
+    "--styles", required=True, type=click.Path(path_type=Path), help="Folder of paintings; may be --images again."
+)
+@click.option("--content-pattern", default="*", metavar="PATTERN", help="Which files of --images are contents.")
+@click.option("--style-pattern", default="*", metavar="PATTERN", help="Which files of --styles are styles.")
+@click.option("--pairs", "count", default=400, type=click.IntRange(1), help="Pairs to stylize, from which crops are cut.")
+@click.option("--pair-side", default=256, type=click.IntRange(64), help="Side of a pair, in pixels, a multiple of 8.")
+@click.option("--pairs-on", metavar="DEVICE", help="Where pairs are made; default: on --device.")
+@encoder_option("By whose features pictures are refined.")
+@weights_option(ENCODER_WEIGHTS, _FILE)
+@convention_option("Input convention of VGG-19's weights; default: detected.")
+@click.option("--decoder", type=_FILE, help="The encoder's decoder, of styleshuffle-train; default: the bundled one.")
+@click.option("--start", "--start-from", "start", type=_FILE, help="A trained refiner to go on from.")
+@click.option("--validate", default=500, type=click.IntRange(1), help="Steps between two sheets of refined pictures.")
+def refiner(console: Console, start: Path | None, count: int, pairs_on: str | None, **options: Any) -> None:
+    """Train the network whose steps refine pictures, in place of steps by gradient."""
+    plan = replace(plan_of("refiner", options), clip=1.0)
+    import torch
+
+    from ..networks.refiner import Refiner, load_refiner, save_refiner
+    from ..stylizer import Stylizer
+    from ..training import pairs, refining
+    from ..training.workers import joined
+
+    with joined(options["device"], options["timeout"]) as workers:
+        _hush(console, workers.first)
+        networks = {name: options[name] for name in ("encoder", "weights", "convention", "decoder")}
+        place = pairs_on or str(workers.device)
+        stylizer = Stylizer(device=place, refine=0, show_download=not console.quiet, **networks)
+        patterns = (options["content_pattern"], options["style_pattern"])
+        trained, held_out = pairs.split_pairs(
+            options["images"], options["styles"], patterns, options["holdout"], plan.seed
+        )
+        with _bar(console, "pairs", count) as bar:
+            maker = pairs.Maker(stylizer, options["pair_side"], plan.seed)
+            made, measured = refining.make_all(maker, trained, held_out, count, plan, workers, bar.update)
+        torch.manual_seed(plan.seed)
+        encoder_net = stylizer.encoder.to(workers.device)
+        net = Refiner(encoder_net.channels) if start is None else load_refiner(encoder_net, start).requires_grad_()
+        net = net.train().to(workers.device).to(memory_format=torch.channels_last)
+        torch.backends.cudnn.benchmark = True  # all crops are of one size, other than the pairs before
+        steps = refining.learn(net, encoder_net, made, options["crops"], options["side"], plan, workers, measured)
+        _watch(console, steps, "refiner")
+    if workers.first:
+        save_refiner(net, encoder_net, plan.folder / "refiner.safetensors")
+        _report(console, plan.folder, refining.report(net, encoder_net, measured))
 
 
 # ------------------------------------------------------------------------------------------------- what a user sees

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +45,12 @@ _RUN = [
         help="Folder of the run: log, checkpoint, result; default: runs/ and the name of the command.",
     ),
     click.option("--steps", default=12000, type=click.IntRange(1), help="Steps in all."),
+    click.option(
+        "--minutes",
+        type=click.FloatRange(0, min_open=True),
+        help="Stop after so many minutes, reading pictures included, if --steps are not done by then; the step "
+        "size of adam falls to 0 in that time.",
+    ),
     click.option("--batch", default=8, type=click.IntRange(1), help="Crops a step, of each worker."),
     click.option("--crops", default=4800, type=click.IntRange(8), help="Crops to train on."),
     click.option("--side", default=128, type=click.IntRange(32), help="Side of a crop, in pixels."),
@@ -129,6 +137,7 @@ def plan_of(name: str, options: dict[str, Any]) -> TrainingPlan:
     if options["tensorboard"]:
         check_tensorboard()
     return TrainingPlan(
+        until=math.inf if options["minutes"] is None else time.monotonic() + 60 * options["minutes"],
         folder=options["run"] or Path("runs", name),
         steps=options["steps"],
         rate=options["rate"] or _RATES[options["optimizer"]],

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from ..errors import WeightsError
-from .vgg import VGG, load_into
+from .vgg import VGG, check_fingerprint, fingerprinted, load_into
 from .weights import load_bundled, load_tensors, save_tensors
 
 UP = 0  # in a list of widths: double height and width here
@@ -33,8 +31,6 @@ SEGMENTS: dict[str, dict[int, tuple[int, ...]]] = {
     },
 }
 """Widths of the convolutions of each segment, from the level's features on, by the kind of encoder."""
-
-_FINGERPRINT = "encoder"  # the tensor of a decoder's file that names its encoder
 
 
 class Decoder(nn.Module):
@@ -92,16 +88,13 @@ def load_decoder(encoder: VGG, path: str | Path) -> Decoder:
         WeightsError: the file is missing or damaged, of another network, or trained for another encoder.
     """
     tensors = load_tensors(path)
-    fingerprint = tensors.get(_FINGERPRINT)
-    if fingerprint is not None and not torch.equal(fingerprint.to(torch.uint8), encoder.fingerprint()):
-        raise WeightsError(f"{path}: was trained for another encoder; pass that one's weights, or its own decoder")
+    check_fingerprint(tensors, encoder, path, "decoder")
     return _with(tensors, encoder, path)
 
 
 def save_decoder(decoder: Decoder, encoder: VGG, path: str | Path) -> None:
     """Write a decoder chain, in half precision, with the fingerprint of its encoder."""
-    tensors = {key: value.half() for key, value in decoder.state_dict().items()}
-    save_tensors({**tensors, _FINGERPRINT: encoder.fingerprint()}, path)
+    save_tensors(fingerprinted({key: value.half() for key, value in decoder.state_dict().items()}, encoder), path)
 
 
 def _with(tensors: dict[str, Tensor], encoder: VGG, source: str | Path) -> Decoder:

@@ -38,6 +38,7 @@ _CAFFE_AGREEMENT = 56  # of 64; another network agrees on 32 with a deviation of
 
 
 PaddingMode = Literal["zeros", "reflect"]
+_FINGERPRINT = "encoder"  # the tensor of a file that names the encoder which its network belongs to
 
 
 class VGG(nn.Module):
@@ -113,6 +114,25 @@ class VGG(nn.Module):
         """8 bytes, uint8, that tell one encoder from another: a decoder fits no other encoder than its own."""
         first = self.state_dict()["features.0.weight"].detach().cpu().half().contiguous()  # as most files are stored
         return torch.tensor(list(hashlib.sha256(first.numpy().tobytes()).digest()[:8]), dtype=torch.uint8)
+
+
+def fingerprinted(tensors: dict[str, Tensor], encoder: VGG) -> dict[str, Tensor]:
+    """Tensors of a network that belongs to an encoder, and that encoder's fingerprint, as they are written."""
+    return {**tensors, _FINGERPRINT: encoder.fingerprint()}
+
+
+def check_fingerprint(tensors: dict[str, Tensor], encoder: VGG, source: str | Path, what: str) -> None:
+    """Refuse tensors that were trained for another encoder; a file without a fingerprint passes.
+
+    Args:
+        what: the tensors are: "decoder".
+
+    Raises:
+        WeightsError: they belong to another encoder.
+    """
+    fingerprint = tensors.get(_FINGERPRINT)
+    if fingerprint is not None and not torch.equal(fingerprint.to(torch.uint8), encoder.fingerprint()):
+        raise WeightsError(f"{source}: was trained for another encoder; pass that one's weights, or its own {what}")
 
 
 def load_compact(path: str | Path | None = None) -> VGG:

@@ -71,6 +71,6 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
 
 def save_tensors(tensors: dict[str, Tensor], path: str | Path, metadata: dict[str, str] | None = None) -> None:
     """Write tensors as a .safetensors file, which is never half there."""
-    data = save({key: value.contiguous() for key, value in tensors.items()}, metadata)
+    data = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, metadata)
     with written_whole(path) as file:
         file.write(data)

@@ -84,11 +84,11 @@ def random_crops(
 
 def _cut(path: Path, number: int, side: int, seed: Sequence[int]) -> list[Tensor] | None:
     """Crops of a picture; None if it cannot be read."""
-    picture, random = _picture(path), np.random.default_rng(seed)
+    picture, random = read_rgb(path), np.random.default_rng(seed)
     return None if picture is None else [_random_crop(picture, side, random) for _ in range(number)]
 
 
-def _picture(path: Path) -> Image.Image | None:
+def read_rgb(path: Path) -> Image.Image | None:
     """An upright picture in sRGB; None if it cannot be read.
 
     `read` decodes one file at a time, for it changes global settings of Pillow; decoded here, files are decoded side by
@@ -102,13 +102,19 @@ def _picture(path: Path) -> Image.Image | None:
         return None
 
 
-def _random_crop(picture: Image.Image, side: int, random: np.random.Generator) -> Tensor:
+def random_square(picture: Image.Image, side: int, random: np.random.Generator) -> Image.Image:
+    """A square of a picture, between 3/4 and twice ``side`` wide before it is resized, mirrored half of the time."""
     width, height = picture.size
     taken = min(side * 2 ** random.uniform(math.log2(0.75), 1), width, height)
     left, top = random.uniform(0, width - taken), random.uniform(0, height - taken)
     crop = picture.resize((side, side), Image.Resampling.BICUBIC, (left, top, left + taken, top + taken))
     if random.random() < 0.5:
         crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return crop
+
+
+def _random_crop(picture: Image.Image, side: int, random: np.random.Generator) -> Tensor:
+    crop = random_square(picture, side, random)
     return torch.from_numpy(np.asarray(crop).copy()).permute(2, 0, 1)
 
 
@@ -123,7 +129,7 @@ def centre_crops(paths: Sequence[Path], side: int) -> tuple[Tensor, list[Path]]:
     """
     crops, unreadable = [], []
     for path in paths:
-        picture = _picture(path)
+        picture = read_rgb(path)
         if picture is None:
             unreadable.append(path)
             continue

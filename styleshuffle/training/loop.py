@@ -7,6 +7,7 @@ writes under another name first: there is always one whole checkpoint, and worke
 
 from __future__ import annotations
 
+import math
 import pickle
 import time
 import warnings
@@ -45,10 +46,14 @@ class TrainingPlan:
         settings: of the optimiser, by the names of its arguments: s, r and a; of "quantized-adam" also gradient_bits,
             weight_bits and error_feedback.
         seed: of the initial weights and of what each step sees.
+        clip: the largest norm that all gradients together may have; longer ones are shortened. Not of "quantized-adam".
         bfloat16: multiply in bfloat16 (weights stay float32); about twice as fast where the processor can.
         checkpoint_seconds: time between two checkpoints.
         validate: steps between two validations.
         tensorboard: write the log for TensorBoard too.
+        until: time (`time.monotonic`) at which the run ends, if it has not taken all steps by then. Adam's step size
+            falls with the share of the steps or of that time, whichever is larger, so it is 0 at the end in either case.
+            How many steps that are depends on the machine, so such a run cannot be repeated exactly.
         resume: go on from the folder's checkpoint, if there is one; without it a folder that has one is refused. All but
             the seed and the optimiser can be another than before.
     """
@@ -60,11 +65,17 @@ class TrainingPlan:
     optimizer: str = "adam"
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    clip: float = math.inf
     bfloat16: bool = False
     checkpoint_seconds: float = 180
     validate: int = 500
     tensorboard: bool = False
+    until: float = math.inf
     resume: bool = False
+
+    def share_of_time(self, share: float) -> float:
+        """The time (`time.monotonic`) when that share of the time from now to the end has passed."""
+        return self.until if self.until == math.inf else (1 - share) * time.monotonic() + share * self.until
 
 
 @dataclass(frozen=True)
@@ -117,20 +128,23 @@ def train(
         _load(optimizer, state["optimizers"], workers)
     except (RuntimeError, KeyError, ValueError) as error:
         raise _refusal(checkpoint, error) from None
-    saved = time.monotonic()
+    saved, clock = time.monotonic(), _Clock(plan.until, state.get("passed", 0.0))
+    passed = clock.passed(workers)
     with closing(Log(plan.folder if workers.first else None, done, plan.tensorboard)) as log:
-        for step in range(done, plan.steps):
+        for step in range(done, plan.steps if passed < 1 else done):
             chosen = draw(crops, plan.seed, seen + workers.rank * plan.batch, plan.batch)
             seen += workers.world * plan.batch
             if plan.optimizer == "adam":
                 for group in optimizer.param_groups:
-                    group["lr"] = plan.rate * min(1, (step + 1) / _WARMUP) * (1 - step / plan.steps)
+                    group["lr"] = plan.rate * min(1, (step + 1) / _WARMUP) * (1 - max(step / plan.steps, passed))
             with torch.autocast(device.type, torch.bfloat16, enabled=plan.bfloat16):
                 parts = losses(chosen)
             optimizer.zero_grad()
             sum(parts.values()).backward()
             if not isinstance(optimizer, QuantizedAdam):
                 workers.average_gradients(net.named_parameters())
+                if plan.clip < math.inf:
+                    nn.utils.clip_grad_norm_(net.parameters(), plan.clip)
             optimizer.step()
             means.add({name: float(loss.detach()) for name, loss in parts.items()})
             if (step + 1) % _LOG_EVERY == 0:
@@ -140,13 +154,17 @@ def train(
                     picture, figures = validate()
                 log.picture("validation", step + 1, picture)
                 log.row("validation", step + 1, figures)
-            if workers.agreed(time.monotonic() - saved > plan.checkpoint_seconds) or step + 1 == plan.steps:
+            passed = clock.passed(workers)
+            ended = step + 1 == plan.steps or passed >= 1
+            if workers.agreed(time.monotonic() - saved > plan.checkpoint_seconds) or ended:
                 optimizers = _states(optimizer, workers)
                 if workers.first:
-                    run = {"made": made, "step": step + 1, "seen": seen, "losses": means.sums}
+                    run = {"made": made, "step": step + 1, "seen": seen, "passed": passed, "losses": means.sums}
                     _save(checkpoint, {**run, "net": _kept(net), "optimizers": optimizers})
                 saved = time.monotonic()
             yield TrainingProgress(step + 1, plan.steps, means.smoothed)
+            if ended:
+                break
     with _full_precision(optimizer):
         unrounded = _kept(net)
     net.load_state_dict(unrounded)
@@ -241,6 +259,20 @@ def _kept(net: nn.Module) -> dict[str, Tensor]:
 
 def _on_cpu(entries: dict[str, Any]) -> dict[str, Any]:
     return {name: value.cpu() if isinstance(value, Tensor) else value for name, value in entries.items()}
+
+
+class _Clock:
+    """What share of its time a run has used, going on from ``before``; 0 where no time is set."""
+
+    def __init__(self, until: float, before: float) -> None:
+        self.begun, self.until, self.before = time.monotonic(), until, before
+
+    def passed(self, workers: Workers) -> float:
+        """The first worker's clock counts for all."""
+        if self.until == math.inf:
+            return 0.0
+        share = (time.monotonic() - self.begun) / max(self.until - self.begun, 1e-9)
+        return workers.from_first(lambda: min(1.0, self.before + (1 - self.before) * share))
 
 
 class _Means:
