@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import types
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from styleshuffle.errors import MemoryShortage, SettingsError
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Give this machine GPUs, or take them away."""
 
     def pretend(gpus: int = 0, mps: bool = False) -> None:
@@ -26,25 +27,25 @@ def machine(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(
     ("gpus", "mps", "expected"), [(0, False, "cpu"), (2, False, "cuda:0"), (0, True, "mps"), (1, True, "cuda:0")]
 )
-def test_auto_takes_the_fastest_kind_there_is(machine, gpus: int, mps: bool, expected: str) -> None:
+def test_auto_takes_the_fastest_kind_there_is(machine: Callable[..., None], gpus: int, mps: bool, expected: str) -> None:
     machine(gpus, mps)
     assert choose_device("auto") == torch.device(expected)
 
 
-def test_a_device_that_is_there_can_be_named(machine) -> None:
+def test_a_device_that_is_there_can_be_named(machine: Callable[..., None]) -> None:
     machine(gpus=2, mps=True)
     assert [str(choose_device(name)) for name in ("cpu", "cuda", "cuda:1", "mps")] == ["cpu", "cuda", "cuda:1", "mps"]
 
 
 @pytest.mark.parametrize("name", ["toaster", "cuda:99", "", "CPU", "cpu:1", "meta"])
-def test_an_unknown_device_is_refused_with_those_there_are(machine, name: str) -> None:
+def test_an_unknown_device_is_refused_with_those_there_are(machine: Callable[..., None], name: str) -> None:
     machine(gpus=2)
     with pytest.raises(SettingsError) as refusal:
         choose_device(name)
     assert str(refusal.value) == f"device: {name!r} is not available; use auto or one of: cpu, cuda:0, cuda:1"
 
 
-def test_cuda_and_mps_are_refused_where_there_is_no_gpu(machine) -> None:
+def test_cuda_and_mps_are_refused_where_there_is_no_gpu(machine: Callable[..., None]) -> None:
     machine()
     for name in ("cuda", "cuda:0", "mps"):
         with pytest.raises(SettingsError, match=r"use auto or one of: cpu$"):
@@ -72,7 +73,10 @@ def test_the_refusal_names_what_is_needed_what_there_is_and_the_remedy(monkeypat
 
 def test_a_gpu_has_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {torch.device("cuda:0"): BYTES_AT_REST + 2000, torch.device("cuda:1"): BYTES_AT_REST + 1000}
-    properties = lambda device: types.SimpleNamespace(total_memory=sizes[device])  # noqa: E731
+
+    def properties(device: torch.device) -> types.SimpleNamespace:
+        return types.SimpleNamespace(total_memory=sizes[device])
+
     monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
     check_memory(torch.device("cuda:0"), pixels=2000, bytes_a_pixel=1)
     with pytest.raises(MemoryShortage):
