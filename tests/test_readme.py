@@ -23,13 +23,12 @@ from typing import Any
 
 import click
 import pytest
+from helpers import ROOT, environment
 from PIL import Image
 
-import styleshuffle
 from styleshuffle.commands.stylize import main
 from styleshuffle.settings import Settings, rule_of
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {
     name: (ROOT / name).read_text(encoding="utf-8")
@@ -87,13 +86,6 @@ def clone(tmp_path: Path, small_samples: Path) -> Path:
     return tmp_path / "clone"
 
 
-def environment() -> dict[str, str]:
-    """Where subprocesses find this very styleshuffle."""
-    package = Path(styleshuffle.__file__).resolve().parent.parent
-    paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHON": sys.executable, "PYTHONDONTWRITEBYTECODE": "1"}
-
-
 def small(text: str) -> str:
     """Commands or code with small sizes."""
     text = re.sub(r"(-size |\bsize=)\d+", rf"\g<1>{SIDE}", text)
@@ -112,7 +104,13 @@ def run_shell(text: str, folder: Path) -> tuple[subprocess.CompletedProcess[str]
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", small(text)],
         cwd=folder,
-        env={**environment(), "PATH": path, "ASKED": str(asked)},
+        env={
+            **environment(),
+            "PATH": path,
+            "PYTHON": sys.executable,
+            "ASKED": str(asked),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
