@@ -7,35 +7,28 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import sample_tensor
 from torch import Tensor
 
 from styleshuffle import Settings, Stylizer
 from styleshuffle.errors import WeightsError
-from styleshuffle.images import read
 from styleshuffle.networks import weights as stored
 from styleshuffle.networks.refiner import Refiner, load_compact_refiner, load_refiner, save_refiner
-from styleshuffle.networks.vgg import VGG, load_compact
+from styleshuffle.networks.vgg import VGG
 from styleshuffle.networks.weights import bundled_folder, save_tensors
 from styleshuffle.progress import Progress
 from styleshuffle.reshuffle.refinement import refine_by_gradient, refine_by_network
 from styleshuffle.reshuffle.targets import MatchedTargets, Targets, gradient_of, loss_of
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
-
-
-@pytest.fixture(scope="module")
-def encoder() -> VGG:
-    return load_compact()
-
 
 @pytest.fixture(scope="module")
 def content() -> Tensor:
-    return read(SAMPLES / "content" / "cat.jpg").tensor((160, 128))
+    return sample_tensor("content/cat.jpg", (160, 128))
 
 
 @pytest.fixture(scope="module")
 def style() -> Tensor:
-    return read(SAMPLES / "style" / "swirling_night.jpg").tensor((160, 128))
+    return sample_tensor("style/swirling_night.jpg", (160, 128))
 
 
 @pytest.fixture(scope="module")
