@@ -143,19 +143,19 @@ class Settings:
         1000,
     )
     content_weights: tuple[float, ...] = _setting(
-        (0.45, 0.4, 0.6, 0.7),
+        (0.4, 0.35, 0.6, 0.7),
         float,
         "Alpha: share of the content in each blend, at strength 0.5.",
         levels=(4, 3, 2, 1),
     )
     flat_weights: tuple[float, ...] = _setting(
-        (0.45, 0.4, 0.3, 0.1),
+        (0.7, 0.5, 0.2, 0.0),
         float,
         "The same where the content is flat: a sky, a wall, a cheek.",
         levels=(4, 3, 2, 1),
     )
     encoder_blends: tuple[float, ...] = _setting(
-        (0.6, 0.5, 0.45),
+        (0.7, 0.6, 0.55),
         float,
         "How much of that content is the encoder's own, not the coarser level's result, at strength 0.5; for relu3_1 to "
         "relu1_1.",
@@ -181,6 +181,13 @@ class Settings:
         "What evens out the use of style patches: optimal prices, or the paper's penalty on each use so far.",
         "prices",
         "counts",
+    )
+    contiguity: float = _setting(
+        0.3,
+        float,
+        "Similarity, as a cosine, given up to continue a neighbour's patch where the content is flat.",
+        0,
+        2,
     )
     recolour: bool = _setting(
         True, bool, "Move the content's features to the style's colours (mean, covariance) before they are blended."
@@ -282,6 +289,7 @@ AUTHORS = Settings(
     content_weights=(0.5, 0.5, 0.5, 0.5),
     flat_weights=(0.5, 0.5, 0.5, 0.5),
     encoder_blends=(0.0, 0.0, 0.0),
+    contiguity=0.0,
     recolour=False,
     evening=0.0,
     tone=0.0,

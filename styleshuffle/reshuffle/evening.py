@@ -33,7 +33,7 @@ from .filters import box_mean
 from .moments import Moments
 from .tones import luminance
 
-_WIDE = 1 / 16  # radius of W, of the picture's long side
+_WIDE = 1 / 11  # radius of W, of the picture's long side
 _STROKE = 1 / 68  # radius of S, likewise
 _EPSILON = 1e-3  # variance of the guide, in [0, 1]^2, that makes an edge
 _CELLS, _STROKE_CELLS = 4, 2  # radii of W and S on their coarse grids, at least

@@ -117,7 +117,7 @@ def _match(
     """The field of a turn: over all pairs at the coarsest level, elsewhere the field so far, improved nearby."""
     counting = settings.matching == "counts"
     grid = grid_of(features)
-    aim, ease = guide.aim_on(grid), guide.ease_on(grid)
+    aim, ease = guide.aim_on(grid), guide.ease_on(grid, settings.contiguity)
     if here.coarsest or nnf is None:
         nnf = match_first(features, style, settings.usage_penalty, settings.seed, counting, nnf, aim)
         if ease is None:
