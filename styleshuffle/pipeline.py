@@ -1,4 +1,4 @@
-"""From a content and a style picture to the result, tensors to tensors: encode, reshuffle, decode, colours, refine."""
+"""From content and style to the result, as tensors: encode, reshuffle, decode, match colours, refine."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class PreparedStyle:
 
 @dataclass(frozen=True)
 class Draft:
-    """A picture that was fed forward, and what its refinement has to know.
+    """A picture before its refinement, and what the refinement needs.
 
     Attributes:
         picture: (3, H, W), RGB in [0, 1], of the size that is worked on: multiples of 8.
         content: features (C, H, W) of the content by level.
         guide: of the content.
-        palette: colours (3, n) that the picture is to have.
+        palette: the colours (3, n) that the picture should have.
         starts: of the last turn of each level.
     """
 
@@ -69,8 +69,8 @@ class Pipeline:
 
     Args:
         settings: how to stylize.
-        encoder: on the device that computes, and so are the others.
-        decoder: of this encoder; None decodes by optimisation.
+        encoder: on the device that computes, like the other networks.
+        decoder: of this encoder; None inverts the encoder by gradient.
         refiner: of this encoder; None refines by gradient.
     """
 
@@ -82,12 +82,12 @@ class Pipeline:
 
     @property
     def refine_steps(self) -> int:
-        """How many steps refine a picture."""
+        """The number of steps of refinement."""
         return self.settings.refine_steps(learned=self.refiner is not None)
 
     @torch.inference_mode()
     def prepare(self, style: Tensor) -> PreparedStyle:
-        """A style picture (1, 3, H, W), RGB in [0, 1], as `apply` wants it."""
+        """Prepare a style picture (1, 3, H, W), RGB in [0, 1], for `apply`."""
         style = style.to(self.device)
         extended = to_multiple(style)
         levels = prepare_style(self._encoded(extended), self.settings, extended[0])
@@ -101,13 +101,13 @@ class Pipeline:
         progress: Callable[[Progress], None] | None = None,
         watch: Callable[[Turn], None] | None = None,
     ) -> Tensor:
-        """A content picture in a prepared style.
+        """Stylize a content picture in a prepared style.
 
         Args:
             content: (1, 3, H, W), RGB in [0, 1].
             style: from `prepare`.
-            progress: called after each step with what is done; an exception from it stops the work.
-            watch: shown the features, votes and field of each turn of each level, for study.
+            progress: called after each step; an exception from it stops the work.
+            watch: called with the features, votes and nearest-neighbour field of each turn, for study.
 
         Returns:
             (1, 3, H, W), RGB in [0, 1], on the CPU.
@@ -118,7 +118,7 @@ class Pipeline:
         if self.refine_steps:
             targets = self._targets(draft, style)
             steps = self._refined(draft.picture, targets)
-            del draft  # the votes are large, and needed only at the start
+            del draft  # the votes are large, and only the start needs them
             for number, result in enumerate(steps, start=1):
                 report.refinement(number, result)
         result = self._brushed(result, guide, style)
@@ -128,7 +128,7 @@ class Pipeline:
 
     @torch.inference_mode()
     def draft(self, content: Tensor, style: PreparedStyle) -> tuple[Tensor, MatchedTargets]:
-        """A content picture in a prepared style before it is refined, and what refinement would steer it to.
+        """A content picture in a prepared style before refinement, and the targets of the refinement.
 
         Args:
             content: (1, 3, H, W), RGB in [0, 1].
@@ -141,7 +141,7 @@ class Pipeline:
 
     @property
     def _soft(self) -> float:
-        """How far what is done to the picture as a whole goes: at strength 0 the photograph comes back."""
+        """The share of all changes to the picture as a whole: 0 at strength 0, which gives the photograph back."""
         return min(1.0, 2 * self.settings.strength)
 
     def _fed_forward(
@@ -189,7 +189,7 @@ class Pipeline:
             if guide.aim is not None:
                 missing = guide.evener.wide(guide.aim - luminance(picture))
                 picture = picture + self._soft * self.settings.tone * missing
-            picture = guide.evener(picture, self._soft * self.settings.evening)
+            picture = guide.evener.picture(picture, self._soft * self.settings.evening)
         share = 1 - self.settings.faded(1 - self.settings.palette)
         if share:
             picture = match_palette(picture, palette, share)
@@ -219,7 +219,7 @@ class Pipeline:
 
 
 def to_multiple(picture: Tensor, of: int = 8) -> Tensor:
-    """Repeat the right and lower edge until both sides are multiples, as three poolings need."""
+    """Repeat the right and lower edges until both sides are multiples, because there are three poolings."""
     height, width = (
         max(side + -side % of, 2 * of) for side in picture.shape[2:]
     )  # relu4_1 must be 2 wide to be reflected
