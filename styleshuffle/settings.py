@@ -143,19 +143,19 @@ class Settings:
         1000,
     )
     content_weights: tuple[float, ...] = _setting(
-        (0.4, 0.35, 0.6, 0.7),
+        (0.45, 0.4, 0.7, 0.8),
         float,
         "Alpha: share of the content in each blend, at strength 0.5.",
         levels=(4, 3, 2, 1),
     )
     flat_weights: tuple[float, ...] = _setting(
-        (0.7, 0.5, 0.2, 0.0),
+        (0.6, 0.5, 0.4, 0.2),
         float,
         "The same where the content is flat: a sky, a wall, a cheek.",
         levels=(4, 3, 2, 1),
     )
     encoder_blends: tuple[float, ...] = _setting(
-        (0.7, 0.6, 0.55),
+        (0.7, 0.6, 0.6),
         float,
         "How much of that content is the encoder's own, not the coarser level's result, at strength 0.5; for relu3_1 to "
         "relu1_1.",
@@ -183,9 +183,9 @@ class Settings:
         "counts",
     )
     contiguity: float = _setting(
-        0.3,
+        0.6,
         float,
-        "Similarity, as a cosine, given up to continue a neighbour's patch where the content is flat.",
+        "What continuing the neighbours' patches is worth where the content is flat, in units of cosine.",
         0,
         2,
     )
@@ -201,14 +201,14 @@ class Settings:
         "How far dark places of the content stay dark, and light ones light, whatever the style has there.",
     )
     noise: float = _setting(
-        2.0,
+        5.0,
         float,
         "Least deviation of the content, in levels of 255: where it is flatter it gets noise, which becomes strokes.",
         0,
         64,
     )
     brushwork: float = _setting(
-        1.0, float, "How far strokes in flat places of the content get the contrast of the style's own."
+        0.6, float, "How far strokes in flat places of the content get the contrast of the style's own."
     )
     palette: float = _setting(
         0.8, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."

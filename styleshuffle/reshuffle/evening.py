@@ -59,8 +59,9 @@ class Axes:
 
 def axes_of(moments: Moments) -> Axes:
     """The axes of features with these moments."""
-    values, vectors = torch.linalg.eigh(moments.covariance)
-    return Axes(vectors.contiguous(), moments.mean, values.clamp_min(0).sqrt())
+    values, vectors = torch.linalg.eigh(moments.covariance.double())  # float32 fails on features of one colour
+    deviation = values.clamp_min(0).sqrt().to(moments.mean)
+    return Axes(vectors.to(moments.mean).contiguous(), moments.mean, deviation)
 
 
 class Evener:

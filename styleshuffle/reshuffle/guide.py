@@ -40,8 +40,8 @@ class Guide:
             return None
         return F.interpolate(self.structure[None, None], grid, mode="bilinear", align_corners=False)[0, 0]
 
-    def ease_on(self, grid: Grid, contiguity: float) -> Tensor | None:
-        """Similarity (H, W) that a place gives up to continue its neighbour's patch, see `improve`.
+    def bond_on(self, grid: Grid, contiguity: float) -> Tensor | None:
+        """What it is worth to a place, (H, W), to continue its neighbours' patches, see `improve`.
 
         Args:
             contiguity: how much it is where the content is flat.
