@@ -1,8 +1,8 @@
 """Where a sequence is going: the power of t that it follows far out, and whether it follows one at all.
 
 No finite number of values shows a limit. What they show is whether log y over log t has become a straight line. So a
-schedule is looked at on its first steps, all of them, and then on a few steps far beyond, where a bound that it runs into,
-such as the 0.9999 of min(0.9999, 1 - 0.9 / t), shows.
+schedule is looked at on its first steps, all of them, and then on a few steps far beyond, where a bound that it runs
+into, such as the 0.9999 of min(0.9999, 1 - 0.9 / t), shows.
 """
 
 from __future__ import annotations
