@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from styleshuffle.errors import SettingsError, WorkerError
 from styleshuffle.optim.quantisers import magnitudes, quantise_weights
-from styleshuffle.optim.quantized_adam import QuantizedAdam, merged_state
+from styleshuffle.optim import QuantizedAdam, merged_state
+from styleshuffle.optim.header import BYTES
 
 SHAPES = {"first.weight": (4, 3), "first.bias": (4,), "scale": (), "last.weight": (2, 4, 3, 3)}
 WORKERS = 3
@@ -270,7 +271,7 @@ def test_memory_formats_do_not_matter() -> None:
         ({"gradient_bits": 1}, "gradient_bits is 1; it must be 2, 3, 4 or None"),
         ({"gradient_bits": 8}, "gradient_bits is 8"),
         ({"weight_bits": 1}, "weight_bits is 1; it must be 2 to 16"),
-        ({"lr": -1}, "lr is -1; it must be at least 0"),
+        ({"lr": -1}, "lr is -1; give a number of at least 0"),
         ({"lr": float("nan")}, "lr is nan"),
         ({"beta": 1}, "beta is 1"),
         ({"a": 0}, "a is 0"),
@@ -295,9 +296,9 @@ def test_the_state_of_another_optimiser_is_refused() -> None:
 
 def test_the_protocols_bytes() -> None:
     net = parameters()  # 89 weights in 4 tensors
-    assert optimiser(net).protocol_bytes == (12 * 2 + 4 * 4 + 4, 89 * 4, 89 * 4)
-    assert optimiser(net, gradient_bits=3, weight_bits=8).protocol_bytes == (12 * 3 + 4 * 4 + 4, 89 + 4 * 4, 89 * 4)
-    assert optimiser(net, gradient_bits=None, weight_bits=4).protocol_bytes == (89 * 4 + 4, 45 + 4 * 4, 89 * 4)
+    assert optimiser(net).protocol_bytes == (12 * 2 + 4 * 4 + BYTES, 89 * 4, 89 * 4)
+    assert optimiser(net, gradient_bits=3, weight_bits=8).protocol_bytes == (12 * 3 + 4 * 4 + BYTES, 96 + 4 * 4, 89 * 4)
+    assert optimiser(net, gradient_bits=None, weight_bits=4).protocol_bytes == (89 * 4 + BYTES, 48 + 4 * 4, 89 * 4)
 
 
 def test_states_that_do_not_belong_together_are_not_merged() -> None:
@@ -496,10 +497,9 @@ def test_unrounded_the_weights_move_by_the_mean_of_local_adams(records: list[dic
 def test_bytes_are_counted(records: list[dict[str, Any]]) -> None:
     for rank, record in enumerate(records):
         counts = record["quantise_everything"]["bytes"]
-        step = optimiser(parameters()).protocol_bytes.up
+        step = (WORKERS - 1) * optimiser(parameters()).protocol_bytes.up
         assert [later - earlier for earlier, later in pairwise(counts)] == [step] * 6
-        start = counts[0] - step  # what is compared at first, and from rank 0 the weights
-        assert start == 4 * 8 + (89 * 4 if rank == 0 else 0)
+        assert counts[0] - step == (89 * 4 if rank == 0 else 0)  # at first rank 0 also gives away its weights
 
 
 def test_nan_on_one_worker_stops_all_before_the_step_and_all_can_go_on(records: list[dict[str, Any]]) -> None:
@@ -523,7 +523,7 @@ def test_workers_that_differ_are_told_so(records: list[dict[str, Any]]) -> None:
         bits, shape, step = record["differ"]
         assert bits.startswith("workers 0 and 2 differ: gradient_bits; ")
         assert shape.startswith("workers 0 and 1 differ: shapes of the parameters; ")
-        assert step.startswith("workers 0 and 2 differ: number of steps done; ")
+        assert step.startswith("workers 0 and 2 differ: number of steps done (1 and 2): ")
 
 
 def test_the_same_workers_resume_bit_for_bit(records: list[dict[str, Any]]) -> None:

@@ -54,7 +54,7 @@ def measured(schedules: Schedules, horizon: int) -> Convergence:
     why = _cut_short(alpha, usable, horizon)
     conditions += [
         _ratio_condition(alpha.dense / np.sqrt(gap), alpha.far[:usable] / np.sqrt(1 - theta.far[:usable]), far, why),
-        _sum_condition(alpha.dense, np.sqrt(gap), *trends, why),
+        _sum_condition(alpha.dense, np.sqrt(gap), trends[0], trends[1], why),
     ]
     return report(tuple(conditions), -round(trends[0].exponent, 2), -round(trends[1].exponent, 2), basis)
 
