@@ -41,28 +41,30 @@ class Meter:
             self.by_tensor[block.tensor] += torch.stack([value.square().sum(), *errors]).double().cpu()
 
 
-def encode_window(window: Window, values: Tensor, message: Tensor, meter: Meter) -> Tensor:
+def encode_window(window: Window, values: Tensor, message: Tensor | None, meter: Meter) -> Tensor:
     """Quantise the values of a window, write codes and scales into the message of its part.
 
     Args:
         values: float32, (window.size,).
-        message: uint8, of the part.
+        message: uint8, of the part; None where nobody is to receive it.
 
     Returns:
         Q_g(values), float32 (window.size,): a new tensor, or ``values`` itself where nothing is rounded.
     """
     place = slice(window.offset, window.offset + window.bytes)
     if window.bits == FLOAT_BITS:
-        message[place].view(torch.float32).copy_(values)
+        if message is not None:
+            message[place].view(torch.float32).copy_(values)
         return values
     largest = values.abs().split(window.sizes)
     scales = torch.stack([size.max() for size in largest])
-    _scales_of(message, window).copy_(scales)
     factors = scales.tolist()
     units = _scaled(values, window, [1 / max(scale, LEAST_SCALE) for scale in factors], in_place=False)
     codes, levels = encode(units, window.bits)
     meter.compare(window, values, units, factors)
-    message[place][: packed_size(window.size, window.bits)].copy_(pack(codes, window.bits))
+    if message is not None:
+        _scales_of(message, window).copy_(scales)
+        message[place][: packed_size(window.size, window.bits)].copy_(pack(codes, window.bits))
     return _scaled(levels, window, factors)
 
 

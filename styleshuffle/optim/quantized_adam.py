@@ -139,6 +139,7 @@ class QuantizedAdam(Optimizer):
         self.process_group = process_group
         self._bits: list[list[int]] | None = None  # of the codes of all tensors, up and down, after the first review
         self._worker: Worker | None = None
+        self._new = True  # whether the weights of rank 0 are still to be taken over
         self._certificate, self._agreement = Certificate(), Agreement()
         self._loss = float("nan")
         self._sent_before = 0
@@ -181,12 +182,12 @@ class QuantizedAdam(Optimizer):
             with torch.enable_grad():
                 loss = closure()
             self.tell_loss(loss)
-        new = self._worker is None
         worker = self._made()
-        told = exchange(self._header(worker, new), worker.link, worker.device)
+        told = exchange(self._header(worker), worker.link, worker.device)
         check_alike(told, self._facts(), worker.link, worker.device)
         if any(some.new for some in told):
             worker.start_alike()
+        self._new = False
         for rank, some in enumerate(told):
             if some.state == USELESS:
                 raise WorkerError(
@@ -210,7 +211,7 @@ class QuantizedAdam(Optimizer):
             self._worker.link.bytes_sent = self._sent_before
         return self._worker
 
-    def _header(self, worker: Worker, new: bool) -> Header:
+    def _header(self, worker: Worker) -> Header:
         scale, found = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
         largest = worker.local.load(self.param_groups, 1.0 if scale is None else float(scale))
         state = SKIP if found is not None and float(found) else USELESS if is_useless(largest) else GO
@@ -226,7 +227,7 @@ class QuantizedAdam(Optimizer):
             digest=digest(self._facts()),
             state=state,
             parameter=worker.local.useless() if state == USELESS else 0,
-            new=int(new),
+            new=int(self._new),
             checksum=checksum(worker.parameters) if checked else 0,
             largest=largest if state == GO else 0.0,
             update=float(up.value),
@@ -375,7 +376,7 @@ class QuantizedAdam(Optimizer):
 
     def _leave(self) -> None:
         """Make the worker anew at the next step."""
-        self._sent_before, self._worker = self.bytes_sent, None
+        self._sent_before, self._worker, self._new = self.bytes_sent, None, True
 
     def __getstate__(self) -> dict[str, Any]:
         own = {name: self.__dict__[name] for name in ("rounding", "_bits", "_certificate", "_agreement", "_loss")}
@@ -387,7 +388,7 @@ class QuantizedAdam(Optimizer):
         group = state.pop("process_group", None)  # torch calls this for a loaded state_dict too, which has none
         super().__setstate__(state)
         if group is not None:
-            self.process_group, self._worker, self._sent_before = group.group, None, 0
+            self.process_group, self._worker, self._sent_before, self._new = group.group, None, 0, True
 
 
 class _Group:

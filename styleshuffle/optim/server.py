@@ -101,7 +101,7 @@ class Exchange:
         self.up, self.down = Meter(by_tensor=compare), Meter(by_tensor=compare_down)
         alone = not self._link.together
         for part, start, stop in zip(self._up, self._starts, self._starts[1:], strict=False):
-            message = self._messages[start:stop]
+            message = None if alone else self._messages[start:stop]
             for window in part.windows:
                 values = update(window)
                 sent = encode_window(window, values, message, self.up)

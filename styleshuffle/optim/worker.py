@@ -233,7 +233,7 @@ class Worker:
             self.exchange.cut(*self.bits)
         held = sum(stream.held > budget.MOST_HELD for stream in streams)
         return (
-            f"rounding held back more than {budget.MOST_HELD:g} steps' worth of updates in {held} of {len(streams)} "
+            f"rounding held back more than one step's worth of updates in {held} of {len(streams)} "
             f"tensors that are sent; the bits of {raised} were raised"
         )
 
