@@ -291,7 +291,8 @@ class QuantizedAdam(Optimizer):
 
         Where workers serve parts of quantised weights, no one has all of x: then all workers have to enter together.
         """
-        exact = None if self._worker is None else self._worker.exact_weights()
+        some = self._worker is not None or (self.rounding.weight_bits and self.state)  # made, or loaded
+        exact = self._made().exact_weights() if some else None
         parameters = [parameter for group in self.param_groups for parameter in group["params"]]
         shown = [parameter.detach().clone() for parameter in parameters] if exact is not None else []
         with torch.no_grad():
