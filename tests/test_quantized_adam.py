@@ -22,9 +22,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from styleshuffle.errors import SettingsError, WorkerError
-from styleshuffle.optim.quantisers import magnitudes, quantise_weights
 from styleshuffle.optim import GenericAdam, QuantizedAdam, merged_state
 from styleshuffle.optim.header import BYTES
+from styleshuffle.optim.quantisers import magnitudes, quantise_weights
 
 SHAPES = {"first.weight": (4, 3), "first.bias": (4,), "scale": (), "last.weight": (2, 4, 3, 3)}
 WORKERS = 3
