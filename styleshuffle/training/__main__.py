@@ -9,10 +9,12 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,8 @@ from ..names import CONVENTIONS, ENCODERS
 
 if TYPE_CHECKING:
     from .loop import Plan, Progress
+    from .stopping import Stopping
+    from .workers import Workers
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _RATES = {"adam": 2e-3, "generic-adam": 1e-2, "quantized-adam": 1e-2}
@@ -57,8 +61,8 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
         try:
             with _warnings_shown(console):
                 function(console, **options)
-        except SystemExit:  # by a signal; torchrun sends one to all workers when one has ended
-            if _several():
+        except SystemExit as ended:  # by a signal; torchrun sends one to all workers when one has ended
+            if _several() and type(ended) is SystemExit:  # not after a checkpoint
                 console.error(
                     WorkerError(
                         f"worker {os.environ['RANK']}: told to stop, as torchrun does when another worker has ended; see "
@@ -84,7 +88,12 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
                 help="Folder of the run: log, checkpoint, result.",
             ),
             click.option("--steps", default=12000, type=click.IntRange(1), help="Steps in all."),
-            click.option("--batch", default=8, type=click.IntRange(1), help="Crops a step, of each worker."),
+            click.option(
+                "--batch",
+                default=8,
+                type=click.IntRange(1),
+                help="Crops a step, of each worker; for a decoder at least one for each of its levels, 4.",
+            ),
             click.option("--crops", default=4800, type=click.IntRange(8), help="Crops to train on."),
             click.option("--side", default=128, type=click.IntRange(32), help="Side of a crop, in pixels."),
             click.option(
@@ -119,6 +128,19 @@ def _job(function: Callable[..., None]) -> Callable[..., None]:
                 type=click.Choice([*map(str, range(2, 17)), "none"]),
                 metavar="[2..16|none]",
                 help="Bits of the weights that quantized-adam computes gradients at (default: none).",
+            ),
+            click.option(
+                "--weight-range",
+                type=click.FloatRange(0, min_open=True),
+                help="Fixed range of the rounded weights, 0.5 in the paper, beyond which they are clipped; default: that "
+                "of each tensor.",
+            ),
+            click.option(
+                "--byte-budget",
+                type=click.IntRange(1),
+                metavar="BYTES",
+                help="Most bytes that a worker of quantized-adam may send a step: bits of single tensors are raised up "
+                "to it where rounding holds back too much.",
             ),
             click.option(
                 "--no-error-feedback", is_flag=True, help="Forget what the rounding of gradients took away, to compare."
@@ -168,20 +190,23 @@ def encoder(console: Console, teacher: Path, convention: str | None, **job: Any)
     from ..weights import save_tensors
     from . import data
     from . import encoder as distillation
+    from .stopping import stopping
     from .workers import joined
 
     with joined(job["device"], job["timeout"]) as workers:
         _hush(console, workers.first)
         teacher_net = load_vgg19(teacher, convention).to(workers.device)
         train_paths, held_out = data.split(job["images"], job["holdout"], plan.seed)
-        crops = _crops(console, train_paths, job, plan)
+        crops = _crops(console, train_paths, job, plan, workers)
         with _bar(console, "teacher", len(crops)) as bar:
             targets = distillation.teacher_targets(
                 teacher_net, crops, plan.folder / "targets.safetensors", tick=lambda done: bar.update(done - bar.n)
             )
         torch.manual_seed(plan.seed)
         student = distillation.Student().to(workers.device)
-        _watch(console, distillation.distil(student, crops, targets, plan, workers), "encoder")
+        with stopping() as wish:
+            plan = replace(plan, stop=wish.asked)
+            _watch(console, distillation.distil(student, crops, targets, plan, workers), "encoder", wish)
     if workers.first:
         student.eval()
         save_tensors(student.vgg.half().state_dict(), plan.folder / "encoder.safetensors")
@@ -235,6 +260,7 @@ def decoder(
     from ..vgg import load_encoder
     from . import data
     from . import decoder as decoding
+    from .stopping import stopping
     from .workers import joined
 
     with joined(job["device"], job["timeout"]) as workers:
@@ -242,15 +268,17 @@ def decoder(
         encoder_net = load_encoder(encoder, weights, convention, progress=workers.first and not console.quiet)
         encoder_net = encoder_net.to(workers.device, memory_format=torch.channels_last)
         train_paths, held_out = data.split(job["images"], job["holdout"], plan.seed)
-        crops = _crops(console, train_paths, job, plan)
+        crops = _crops(console, train_paths, job, plan, workers)
         torch.manual_seed(plan.seed)
         net = decoding.WhitenedDecoder(encoder_net, crops[:256]).to(workers.device)
         if start is not None:
             net.start_from(load_decoder(encoder_net, start))
         pictures, unreadable = data.centre_crops(held_out, 256)
         _tell_unreadable(console, unreadable, held_out)
-        steps = decoding.learn(net, encoder_net, crops, plan, perceptual, workers, pictures[:4])
-        _watch(console, steps, "decoder")
+        with stopping() as wish:
+            plan = replace(plan, stop=wish.asked)
+            steps = decoding.learn(net, encoder_net, crops, plan, perceptual, workers, pictures[:4])
+            _watch(console, steps, "decoder", wish)
     if workers.first:
         plain = net.folded(encoder_net)
         save_decoder(plain, encoder_net, plan.folder / "decoder.safetensors")
@@ -295,6 +323,7 @@ def _settings(job: dict[str, Any]) -> dict[str, Any]:
     for name in ("gradient_bits", "weight_bits"):
         if job[name]:
             settings[name] = None if job[name] == "none" else int(job[name])
+    settings |= {name: job[name] for name in ("weight_range", "byte_budget") if job[name] is not None}
     if job["no_error_feedback"]:
         settings["error_feedback"] = False
     for name in settings.keys() - {"r", "s", "a"}:
@@ -325,14 +354,17 @@ def _warnings_shown(console: Console) -> Iterator[None]:
         yield
 
 
-def _crops(console: Console, paths: list[Path], job: dict[str, Any], plan: Plan) -> Any:
+def _crops(console: Console, paths: list[Path], job: dict[str, Any], plan: Plan, workers: Workers) -> Any:
     from . import data
+    from .agreement import check_crops, check_options
 
+    check_options(workers, job)
     with _bar(console, "crops", job["crops"]) as bar:
         crops, unreadable = data.random_crops(
             paths, job["crops"], job["side"], plan.seed, lambda done: bar.update(done - bar.n)
         )
     _tell_unreadable(console, unreadable, paths)
+    check_crops(workers, crops)
     return crops
 
 
@@ -345,21 +377,43 @@ def _tell_unreadable(console: Console, unreadable: list[Path], paths: Iterable[P
 def _bar(console: Console, what: str, total: int) -> Any:
     from tqdm import tqdm  # type: ignore[import-untyped]
 
-    return tqdm(total=total, desc=what, file=sys.stderr, disable=True if console.quiet else None, smoothing=0.1)
+    return tqdm(
+        total=total,
+        desc=what,
+        file=sys.stderr,
+        disable=True if console.quiet else None,
+        smoothing=0.1,
+        dynamic_ncols=True,
+        bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {remaining} to go{postfix}",
+    )
 
 
-def _watch(console: Console, steps: Iterable[Progress], what: str) -> None:
-    bar = None
+def _watch(console: Console, steps: Iterable[Progress], what: str, wish: Stopping) -> None:
+    """Show the progress; if a signal has ended the run early, say so and end as it would have."""
+    from .lines import Lines
+    from .stopping import Stopped
+
+    bar, lines, progress = None, None, None
     try:
         for progress in steps:
-            if bar is None:  # not before: what is said until here would go through the bar
-                bar = _bar(console, what, progress.steps)
+            if bar is None or lines is None:  # not before: what is said until here would go through the bar
+                bar, lines = (
+                    _bar(console, what, progress.steps),
+                    Lines(what, progress.steps, progress.step - 1, console.note),
+                )
                 bar.n = bar.initial = progress.step - 1
             bar.update()
-            bar.set_postfix({name: f"{loss:.4f}" for name, loss in progress.losses.items()}, refresh=False)
+            bar.set_postfix_str(f"loss {sum(progress.losses.values()):.4f}", refresh=False)
+            if bar.disable:
+                lines.step(progress.step, progress.losses)
     finally:
         if bar is not None:
             bar.close()
+    if progress is not None and progress.step < progress.steps:
+        console.note(f"{what}: stopped after step {progress.step:,}; the same command with --resume goes on from there")
+        if wish.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise Stopped(128 + (wish.signal or signal.SIGTERM))
 
 
 def _report(console: Console, folder: Path, figures: dict[str, float]) -> None:

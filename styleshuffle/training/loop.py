@@ -7,6 +7,7 @@ writes under another name first: there is always one whole checkpoint, and worke
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import time
@@ -28,6 +29,7 @@ from .workers import Workers
 
 _LOG_EVERY = 20  # steps
 _WARMUP = 200  # steps of adam
+_GO_ON, _SAVE, _STOP = 0, 1, 2  # what the first worker decides after a step
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,10 @@ class Plan:
         checkpoint_seconds: time between two checkpoints.
         validate: steps between two validations.
         tensorboard: write the log for TensorBoard too.
-        resume: go on from the folder's checkpoint, if there is one; without it a folder that has one is refused. All but
-            the seed and the optimiser can be another than before.
+        resume: go on from the folder's checkpoint, if there is one; without it a folder that has one is refused, unless
+            torchrun has restarted the workers of this very run. All but the seed and the optimiser can be another than
+            before.
+        stop: asked after every step; when the first worker's says so, the run ends after a checkpoint.
     """
 
     folder: Path
@@ -65,6 +69,7 @@ class Plan:
     validate: int = 500
     tensorboard: bool = False
     resume: bool = False
+    stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -110,13 +115,26 @@ def train(
     checkpoint = plan.folder / "checkpoint.pt"
     made = {"with --seed": plan.seed, "with --optimizer": plan.optimizer, "as": kind}  # what a run may not change
     there = workers.gathered(checkpoint.exists())
-    state = workers.from_first(lambda: _begin(checkpoint, there, made, net, plan.resume))
+    resume = plan.resume or workers.restarted(str(checkpoint.resolve()))
+    state = workers.from_first(lambda: _begin(checkpoint, there, made, net, resume))
     try:
         done, seen, means = state["step"], state["seen"], _Means(state["losses"], state["step"] % _LOG_EVERY)
         net.load_state_dict(state["net"])
         _load(optimizer, state["optimizers"], workers)
     except (RuntimeError, KeyError, ValueError) as error:
         raise _refusal(checkpoint, error) from None
+    workers.begin(str(checkpoint.resolve()))
+
+    def save(step: int) -> None:
+        optimizers = _states(optimizer, workers) if step else []
+        if workers.first:
+            run = {"made": made, "step": step, "seen": seen, "losses": means.sums}
+            _save(checkpoint, {**run, "net": _kept(net), "optimizers": optimizers})
+            if isinstance(optimizer, QuantizedAdam) and step:
+                _write_certificate(plan.folder / "certificate.json", optimizer)
+
+    if not done:
+        save(0)  # so that there is one from the first step on
     saved = time.monotonic()
     with closing(Log(plan.folder if workers.first else None, done, plan.tensorboard)) as log:
         for step in range(done, plan.steps):
@@ -131,22 +149,26 @@ def train(
             sum(parts.values()).backward()
             if not isinstance(optimizer, QuantizedAdam):
                 workers.average_gradients(net.named_parameters())
+            if isinstance(optimizer, QuantizedAdam):
+                optimizer.tell_loss(sum(float(loss.detach()) for loss in parts.values()))
             optimizer.step()
             means.add({name: float(loss.detach()) for name, loss in parts.items()})
             if (step + 1) % _LOG_EVERY == 0:
                 log.row("losses", step + 1, means.taken())
-            if validate is not None and workers.first and (step + 1) % plan.validate == 0:
-                with _full_precision(optimizer):
-                    picture, figures = validate()
-                log.picture("validation", step + 1, picture)
-                log.row("validation", step + 1, figures)
-            if workers.agreed(time.monotonic() - saved > plan.checkpoint_seconds) or step + 1 == plan.steps:
-                optimizers = _states(optimizer, workers)
-                if workers.first:
-                    run = {"made": made, "step": step + 1, "seen": seen, "losses": means.sums}
-                    _save(checkpoint, {**run, "net": _kept(net), "optimizers": optimizers})
+            if validate is not None and (step + 1) % plan.validate == 0:
+                with _full_precision(optimizer):  # all workers together: none may have all of the weights
+                    shown = validate() if workers.first else None
+                if shown is not None:
+                    log.picture("validation", step + 1, shown[0])
+                    log.row("validation", step + 1, shown[1])
+            due = time.monotonic() - saved > plan.checkpoint_seconds or step + 1 == plan.steps
+            decided = workers.agreed(_STOP if plan.stop() else _SAVE if due else _GO_ON)
+            if decided != _GO_ON:
+                save(step + 1)
                 saved = time.monotonic()
             yield Progress(step + 1, plan.steps, means.smoothed)
+            if decided == _STOP:
+                break
     with _full_precision(optimizer):
         unrounded = _kept(net)
     net.load_state_dict(unrounded)
@@ -164,6 +186,12 @@ def _optimizer(net: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     if plan.optimizer == "quantized-adam":
         return QuantizedAdam([{"params": parameters, "param_names": list(names)}], lr=plan.rate, **plan.settings)
     raise SettingsError(f"optimizer: {plan.optimizer!r} is unknown; use adam, generic-adam or quantized-adam")
+
+
+def _write_certificate(path: Path, optimizer: QuantizedAdam) -> None:
+    beside = path.with_suffix(".tmp")
+    beside.write_text(json.dumps(optimizer.certificate(), indent=2) + "\n")
+    os.replace(beside, path)
 
 
 def _full_precision(optimizer: torch.optim.Optimizer) -> AbstractContextManager[None]:
@@ -192,7 +220,8 @@ def _load(optimizer: torch.optim.Optimizer, states: list[dict[str, Any]], worker
             stacklevel=2,
         )
         state = merged_state(states)
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state["state"]})
+    kept = {name: state[name] for name in ("state", "protocol") if name in state}
+    optimizer.load_state_dict({**optimizer.state_dict(), **kept})
 
 
 # --------------------------------------------------------------------------------------------------------- checkpoints
