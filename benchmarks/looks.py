@@ -19,36 +19,21 @@ from typing import Any
 
 import click
 import torch
-from PIL import Image, ImageOps
+from pictures import sheet, square
 from torch import Tensor
 
 from styleshuffle import Stylizer
 from styleshuffle.evaluation import Measures, measure
-from styleshuffle.images import READABLE, read, to_pil
+from styleshuffle.images import READABLE
 from styleshuffle.vgg import load_compact, load_vgg19
 
 SIDE = 512
-FIELDS = tuple(Measures.__dataclass_fields__)
+MEASURES = tuple(Measures.__dataclass_fields__)
 
 
-def square(path: Path, side: int = SIDE) -> Tensor:
-    """The middle square of a picture, (1, 3, side, side) in [0, 1]."""
-    picture = ImageOps.fit(read(path).pil().convert("RGB"), (side, side), Image.Resampling.LANCZOS)
-    return read(picture).tensor()
-
-
-def pictures(folder: Path, pattern: str) -> list[Path]:
+def picture_files(folder: Path, pattern: str) -> list[Path]:
+    """Files of a folder that can be read as pictures."""
     return sorted(path for path in folder.glob(pattern) if path.suffix.lower() in READABLE)
-
-
-def sheet(rows: Sequence[Sequence[Tensor | None]], side: int) -> Image.Image:
-    """A grid of pictures."""
-    page = Image.new("RGB", (len(rows[0]) * side, len(rows) * side), "white")
-    for y, row in enumerate(rows):
-        for x, picture in enumerate(row):
-            if picture is not None:
-                page.paste(to_pil(picture).resize((side, side), Image.Resampling.LANCZOS), (x * side, y * side))
-    return page
 
 
 @click.command()
@@ -74,40 +59,41 @@ def main(
     settings: tuple[str, ...],
     no_measures: bool,
 ) -> None:
-    content_paths, style_paths = pictures(contents, content_pattern), pictures(styles, style_pattern)
-    chosen = {name: _value(value) for name, value in (one.split("=") for one in settings)}
+    content_paths, style_paths = picture_files(contents, content_pattern), picture_files(styles, style_pattern)
+    chosen = {name: _value(value) for name, value in (setting.split("=") for setting in settings)}
     stylizer = Stylizer(**chosen)
     judge = load_vgg19(vgg19) if vgg19 else load_compact()
     judge = judge.to(memory_format=torch.channels_last)
-    found: list[Measures] = []
+    stylized: list[Measures] = []
     unstylized: list[Measures] = []
     seconds: list[float] = []
 
-    def one(content_path: Path, style_path: Path) -> tuple[Tensor, Tensor, Tensor]:
-        content, style = square(content_path), square(style_path)
+    def stylize(content_path: Path, style_path: Path) -> tuple[Tensor, Tensor, Tensor]:
+        content, style = square(content_path, SIDE), square(style_path, SIDE)
         start = time.perf_counter()
         output = stylizer.apply(content, stylizer.prepare(style))
         seconds.append(time.perf_counter() - start)
         if not no_measures:
-            found.append(measure(judge, output, content, style))
+            stylized.append(measure(judge, output, content, style))
             unstylized.append(measure(judge, content, content, style))
         return content, style, output
 
+    rows: list[Sequence[Tensor | None]] = []
     if pairs:
         draw = random.Random(0)
         drawn = zip(draw.sample(content_paths, pairs), draw.sample(style_paths, pairs), strict=True)
-        rows = [one(*pair) for pair in drawn]
+        rows += [stylize(*pair) for pair in drawn]
     else:
-        rows = [[None, *(square(path) for path in style_paths)]]
+        rows.append([None, *(square(path, SIDE) for path in style_paths)])
         for content_path in content_paths:
-            outputs = [one(content_path, style_path)[2] for style_path in style_paths]
-            rows.append([square(content_path), *outputs])
+            outputs = [stylize(content_path, style_path)[2] for style_path in style_paths]
+            rows.append([square(content_path, SIDE), *outputs])
     if sheet_file:
         sheet(rows, thumbnail).save(sheet_file)
-    for what, measures in (("contents", unstylized), ("results", found)):
+    for title, measures in (("contents", unstylized), ("results", stylized)):
         if measures:
-            means = (f"{name} {statistics.fmean(getattr(one, name) for one in measures):.3f}" for name in FIELDS)
-            print(f"{what:<8}", *means, sep="  ")
+            means = (f"{name} {statistics.fmean(getattr(pair, name) for pair in measures):.3f}" for name in MEASURES)
+            print(f"{title:<8}", *means, sep="  ")
     print(f"pairs {len(seconds)}  seconds {statistics.median(seconds):.2f}")
 
 

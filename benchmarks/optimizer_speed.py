@@ -1,25 +1,23 @@
-"""Time of one step of GenericAdam beside torch's Adam, on the parameters of the compact decoder.
+"""Time of a step of GenericAdam beside torch's Adam, on the parameters of the compact decoder.
 
     python benchmarks/optimizer_speed.py
     python benchmarks/optimizer_speed.py --steps 500 --threads 2
 
-On the CPU. Every optimiser has its own random parameters and gradients. They take turns, so that what else the machine
+On the CPU. Each optimiser has random parameters and gradients of its own. They take turns, so that what else the machine
 does disturbs all alike; times are medians.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-
 import click
+from common import median_seconds
 
 
 @click.command(context_settings={"show_default": True})
 @click.option("--steps", default=300, type=click.IntRange(1), help="Steps that the medians are of.")
 @click.option("--threads", default=1, type=click.IntRange(1), help="Threads of torch.")
 def main(steps: int, threads: int) -> None:
-    """Print the time of one step of each optimiser."""
+    """Print the time of a step of each optimiser."""
     import torch
 
     from styleshuffle.decoder import Decoder
@@ -42,14 +40,7 @@ def main(steps: int, threads: int) -> None:
         "GenericAdam": GenericAdam(parameters()),
         "GenericAdam, foreach=False": GenericAdam(parameters(), foreach=False),
     }
-    times: dict[str, list[float]] = {name: [] for name in optimizers}
-    for step in range(-10, steps):  # the first ten do not count
-        for name, optimizer in optimizers.items():
-            start = time.perf_counter()
-            optimizer.step()
-            if step >= 0:
-                times[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(some) for name, some in times.items()}
+    medians = median_seconds({name: optimizer.step for name, optimizer in optimizers.items()}, steps, warm_up=10)
     best = min(value for name, value in medians.items() if name.startswith("torch"))
     count = sum(shape.numel() for shape in shapes)
     click.echo(f"{len(shapes)} tensors, {count:,} parameters, {threads} threads, torch {torch.__version__}")

@@ -3,56 +3,33 @@
     python benchmarks/speed.py
     python benchmarks/speed.py --size 1024 --repeat 3 --threads 2
 
-Times are medians, from tensors to tensors, without reading pictures and loading networks. Memory is the peak of a fresh
-process that stylizes one picture. Two of the sample pictures are cropped to their middle square and resized.
+Times are medians, from tensors to tensors, without reading pictures and loading networks; the pieces of work take turns.
+Memory is the peak of a fresh process that stylizes a picture. Two of the sample pictures are cropped to their middle
+square and resized.
 """
 
 from __future__ import annotations
 
 import resource
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+from common import SAMPLES, median_seconds
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 CONTENT, STYLE = SAMPLES / "content" / "astronaut.jpg", SAMPLES / "style" / "swirling_night.jpg"
 MEBIBYTE = 2**20
-
-
-def square(path: Path, side: int) -> Tensor:
-    """The middle square of a picture, (1, 3, side, side) in [0, 1]."""
-    from PIL import Image, ImageOps
-
-    from styleshuffle.images import read
-
-    return read(ImageOps.fit(read(path).pil().convert("RGB"), (side, side), Image.Resampling.LANCZOS)).tensor()
-
-
-def seconds(work: Callable[[], Any], repeat: int) -> float:
-    """Median time of a piece of work, after one run that does not count."""
-    work()
-    return statistics.median(_once(work) for _ in range(repeat))
-
-
-def _once(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def help_seconds(repeat: int) -> float:
     """Median time of ``styleshuffle --help`` as a new process."""
     command = [sys.executable, "-m", "styleshuffle", "--help"]
-    return seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL), repeat)
+    work = {"help": lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)}
+    return median_seconds(work, repeat)["help"]
 
 
 def peak() -> int:
@@ -75,6 +52,7 @@ def peaks_of_fresh_process(side: int, threads: int | None) -> tuple[int, int]:
 def memory_of_one(side: int, threads: int | None) -> None:
     """What the fresh process does."""
     import torch
+    from pictures import square
 
     from styleshuffle import Stylizer
 
@@ -86,9 +64,10 @@ def memory_of_one(side: int, threads: int | None) -> None:
     click.echo(f"{imported} {peak()}")
 
 
-def stages(side: int, repeat: int) -> tuple[float, float, float, float]:
-    """Seconds to encode the content, encode the style, decode relu4_1 to the picture, and stylize."""
+def stages(side: int, repeat: int) -> dict[str, float]:
+    """Median seconds to encode the content, to encode the style, to decode relu4_1 to the picture, and to stylize."""
     import torch
+    from pictures import square
 
     from styleshuffle import Stylizer
 
@@ -106,12 +85,13 @@ def stages(side: int, repeat: int) -> tuple[float, float, float, float]:
 
     with torch.inference_mode():
         deepest = encode(content)[levels[0]]
-        return (
-            seconds(lambda: encode(content), repeat),
-            seconds(lambda: encode(style), repeat),
-            seconds(lambda: decode(deepest), repeat),
-            seconds(lambda: stylizer.apply(content, stylizer.prepare(style)), repeat),
-        )
+        works = {
+            "encode content": lambda: encode(content),
+            "encode style": lambda: encode(style),
+            "decode": lambda: decode(deepest),
+            "stylize": lambda: stylizer.apply(content, stylizer.prepare(style)),
+        }
+        return median_seconds(works, repeat)
 
 
 @click.command(context_settings={"show_default": True})
@@ -132,16 +112,14 @@ def main(size: int, repeat: int, threads: int | None, only_memory: bool) -> None
 
     if threads:
         torch.set_num_threads(threads)
-    encode_content, encode_style, decode, whole = stages(size, repeat)
-    floor = encode_content + encode_style + decode
+    seconds = stages(size, repeat)
+    floor = seconds["encode content"] + seconds["encode style"] + seconds["decode"]
     click.echo(f"{size} x {size}, {torch.get_num_threads()} threads, median of {repeat}, torch {torch.__version__}")
     for name, figure in (
-        ("encode content", f"{encode_content:8.3f} s"),
-        ("encode style", f"{encode_style:8.3f} s"),
-        ("decode", f"{decode:8.3f} s"),
+        *((name, f"{seconds[name]:8.3f} s") for name in ("encode content", "encode style", "decode")),
         ("floor (their sum)", f"{floor:8.3f} s"),
-        ("stylize", f"{whole:8.3f} s"),
-        ("stylize / floor", f"{whole / floor:8.1f}"),
+        ("stylize", f"{seconds['stylize']:8.3f} s"),
+        ("stylize / floor", f"{seconds['stylize'] / floor:8.1f}"),
         ("peak memory", f"{most / MEBIBYTE:8.0f} MiB"),
         ("of it after imports", f"{imported / MEBIBYTE:8.0f} MiB"),
         ("styleshuffle --help", f"{help_time:8.3f} s"),
