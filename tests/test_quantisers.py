@@ -11,7 +11,7 @@ from torch import Tensor
 from styleshuffle.optim.codec import Meter, decode_part, encode_window
 from styleshuffle.optim.layout import Part, parts
 from styleshuffle.optim.packing import pack, packed_size, unpack
-from styleshuffle.optim.quantisers import decode, encode, magnitudes, quantise_weights
+from styleshuffle.optim.quantisers import decode, encode, magnitudes, nearest, quantise_weights
 
 
 def messages(tensors: list[Tensor], bits: list[int], servers: int = 1) -> tuple[list[tuple[Part, Tensor]], Tensor]:
@@ -61,15 +61,16 @@ def test_every_value_goes_to_the_nearest_level_and_every_tie_to_the_smaller(bits
     units = torch.rand(2000, generator=torch.Generator().manual_seed(0)) * 2 - 1
     units = torch.cat([units, units / 100, torch.tensor([0.0, -0.0, 1.0, -1.0, 1e-42, -1e-45])])
     levels = torch.tensor([sign * level for level in magnitudes(bits) for sign in (1, -1)])
-    nearest = (units[:, None] - levels).abs().min(1).values
-    codes, found = encode(units, bits)
+    distance = (units[:, None] - levels).abs().min(1).values
+    found = nearest(units, bits)
+    codes = encode(found, bits)
     assert torch.equal(decode(codes, bits), found) and codes.max() < 2**bits
-    assert torch.equal((units - found).abs(), nearest)
+    assert torch.equal((units - found).abs(), distance)
     for lower, upper in pairwise(magnitudes(bits)):
         tie = torch.tensor((lower + upper) / 2)
         around = torch.stack([tie, torch.nextafter(tie, torch.tensor(1.0))])
-        assert encode(around, bits)[1].tolist() == [lower, upper]
-        assert encode(-around, bits)[1].tolist() == [-lower, -upper]
+        assert nearest(around, bits).tolist() == [lower, upper]
+        assert nearest(-around, bits).tolist() == [-lower, -upper]
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4])

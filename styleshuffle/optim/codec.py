@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .layout import FLOAT_BITS, Part, Window
 from .packing import pack, packed_size, unpack
-from .quantisers import GRADIENT_BITS, LEAST_SCALE, decode, encode
+from .quantisers import GRADIENT_BITS, LEAST_SCALE, decode, encode, nearest
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Meter:
         """Find out what each number of bits would take away from the blocks of a window."""
         if self.by_tensor is None:
             return
-        levels = [encode(units, bits)[1].split(window.sizes) for bits in GRADIENT_BITS]
+        levels = [nearest(units, bits).split(window.sizes) for bits in GRADIENT_BITS]
         for index, (block, value) in enumerate(zip(window.blocks, values.split(window.sizes), strict=True)):
             errors = [(value - some[index] * scales[index]).square().sum() for some in levels]
             self.by_tensor[block.tensor] += torch.stack([value.square().sum(), *errors]).double().cpu()
@@ -56,15 +56,14 @@ def encode_window(window: Window, values: Tensor, message: Tensor | None, meter:
         if message is not None:
             message[place].view(torch.float32).copy_(values)
         return values
-    largest = values.abs().split(window.sizes)
-    scales = torch.stack([size.max() for size in largest])
+    scales = torch.stack([size.max() for size in values.abs().split(window.sizes)])
     factors = scales.tolist()
     units = _scaled(values, window, [1 / max(scale, LEAST_SCALE) for scale in factors], in_place=False)
-    codes, levels = encode(units, window.bits)
+    levels = nearest(units, window.bits)
     meter.compare(window, values, units, factors)
     if message is not None:
         _scales_of(message, window).copy_(scales)
-        message[place][: packed_size(window.size, window.bits)].copy_(pack(codes, window.bits))
+        message[place][: packed_size(window.size, window.bits)].copy_(pack(encode(levels, window.bits), window.bits))
     return _scaled(levels, window, factors)
 
 

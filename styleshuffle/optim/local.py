@@ -90,10 +90,10 @@ class LocalAdam:
         g, m, v = self.work[here], self.mean[here], self.square[here]
         m.lerp_(g, 1 - schedules.beta_at(t))
         v.mul_(theta).addcmul_(g, g, value=1 - theta).clamp_min_(_LEAST_SQUARE)
-        torch.sqrt(v, out=g)
+        torch.rsqrt(v, out=g)
         if self.error is None:
-            return torch.div(m, g, out=g).mul_(alpha)
-        return torch.addcdiv(self.error[here], m, g, value=alpha, out=g)
+            return g.mul_(m).mul_(alpha)
+        return torch.addcmul(self.error[here], m, g, value=alpha, out=g)
 
     def update_squares(self, groups: Sequence[dict[str, Any]], times: Sequence[int]) -> list[float]:
         """|alpha_t m / sqrt(v)|^2 of every parameter, of the step that was just made."""

@@ -29,7 +29,7 @@ GRADIENT_BITS = (2, 3, 4)
 WEIGHT_BITS = range(2, 17)
 
 _EXPONENT, _BIAS = 23, 127  # of float32: where its exponent begins, and what is added to it
-_MAGNITUDE, _SIGN = 0x7FFFFFFF, -0x80000000
+_MAGNITUDE, _SIGN, _POWER = 0x7FFFFFFF, -0x80000000, 0x7F800000  # all but the sign; the sign; the exponent
 _NEARLY_HALF = 0x3FFFFF  # of a mantissa
 
 
@@ -39,39 +39,45 @@ def magnitudes(bits: int) -> list[float]:
     return [0.0, *(2.0**-exponent for exponent in range(finest, -1, -1))]
 
 
-def encode(units: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+def nearest(units: Tensor, bits: int) -> Tensor:
     """The nearest level to each value in [-1, 1]; a value halfway between two takes the smaller.
 
     Args:
         units: float32, contiguous, any shape.
         bits: of a code, 2, 3 or 4.
-
-    Returns:
-        the codes, uint8, and the levels, float32, both of the same shape.
     """
-    raw = units.view(torch.int32)
-    below_zero, size = raw >> 31, raw & _MAGNITUDE
-    lowest = _BIAS - 2 ** (bits - 1) + 1  # exponent of half the finest level: at most that is 0
-    above = ((lowest << _EXPONENT) - size) >> 31  # -1 where it is more, else 0
     if bits == 2:
-        level = (above & 1) * (below_zero | 1)
-        return (level & 3).to(torch.uint8), level.float()
-    number = torch.maximum(((size + _NEARLY_HALF) >> _EXPONENT) - lowest, above & 1)
-    some = number.clamp(max=1)
-    codes = number | ((below_zero & some) << (bits - 1))
-    levels = (((number + lowest) << _EXPONENT) * some) | (raw & _SIGN)
-    return codes.to(torch.uint8), levels.view(torch.float32)
+        return units.round()  # half to even, and 0 is
+    raw = units.view(torch.int32)
+    size = raw & _MAGNITUDE
+    finest = _finest(bits) << _EXPONENT
+    is_zero = (size - (finest - (1 << _EXPONENT)) - 1) >> 31  # -1 up to half the finest level, else 0
+    levels = ((size + _NEARLY_HALF) & _POWER).clamp_min_(finest) & ~is_zero
+    return (levels | (raw & _SIGN)).view(torch.float32)
+
+
+def encode(levels: Tensor, bits: int) -> Tensor:
+    """The codes, uint8, of levels as `nearest` returns them."""
+    if bits == 2:
+        return (levels.to(torch.int8) & 3).view(torch.uint8)  # a number of two bits with a sign
+    raw = levels.view(torch.int32)
+    number = (((raw & _MAGNITUDE) >> _EXPONENT) - (_finest(bits) - 1)).clamp_min_(0)
+    return (number | ((raw >> 31) & 1) << (bits - 1)).to(torch.uint8)
 
 
 def decode(codes: Tensor, bits: int) -> Tensor:
     """The level of each code, float32, of the same shape."""
     if bits == 2:
-        return ((codes.view(torch.int8) << 6) >> 6).float()  # as numbers of two bits with a sign: 0, 1, -1
+        return ((codes.view(torch.int8) << 6) >> 6).float()
     wide = codes.int()
     number = wide & (2 ** (bits - 1) - 1)
-    lowest = _BIAS - 2 ** (bits - 1) + 1
-    levels = (((number + lowest) << _EXPONENT) * number.clamp(max=1)) | ((wide >> (bits - 1)) << 31)
-    return levels.view(torch.float32)
+    levels = ((number + (_finest(bits) - 1)) << _EXPONENT) * number.clamp(max=1)
+    return (levels | ((wide >> (bits - 1)) << 31)).view(torch.float32)
+
+
+def _finest(bits: int) -> int:
+    """The exponent of the finest level, as a float32 has it."""
+    return _BIAS - 2 ** (bits - 1) + 2
 
 
 # ------------------------------------------------------------------------------------------------------------ weights
@@ -82,8 +88,8 @@ def weight_steps(bits: int, fixed: bool) -> int:
     return 2 ** (bits - 2) if fixed else 2 ** (bits - 1) - 1
 
 
-def weight_codes(weights: Tensor, scale: float, bits: int, fixed: bool) -> Tensor:
-    """The level of Q_x nearest to each weight, counted from 0: uint8, or int32 for more than 8 bits.
+def weight_numbers(weights: Tensor, scale: float, bits: int, fixed: bool) -> Tensor:
+    """The level of Q_x nearest to each weight, as a whole number of steps from 0, float32.
 
     Args:
         weights: float32, any shape.
@@ -91,14 +97,23 @@ def weight_codes(weights: Tensor, scale: float, bits: int, fixed: bool) -> Tenso
         fixed: whether it is the fixed one.
     """
     most = weight_steps(bits, fixed)
-    numbers = (weights / _step(scale, most)).round_().clamp_(-most, most).add_(most)
+    return (weights / _step(scale, most)).round_().clamp_(-most, most)
+
+
+def weights_at(numbers: Tensor, scale: float, bits: int, fixed: bool) -> Tensor:
+    """The weights, float32, at levels as `weight_numbers` returns them, which they replace."""
+    return numbers.mul_(_step(scale, weight_steps(bits, fixed)))
+
+
+def weight_codes(weights: Tensor, scale: float, bits: int, fixed: bool) -> Tensor:
+    """The levels counted from the lowest: uint8, or int32 for more than 8 bits; see `weight_numbers`."""
+    numbers = weight_numbers(weights, scale, bits, fixed).add_(weight_steps(bits, fixed))
     return numbers.to(torch.uint8 if bits <= 8 else torch.int32)
 
 
 def weights_of(codes: Tensor, scale: float, bits: int, fixed: bool) -> Tensor:
     """The weights, float32, of codes of any shape."""
-    most = weight_steps(bits, fixed)
-    return (codes.float() - most).mul_(_step(scale, most))
+    return weights_at(codes.float() - weight_steps(bits, fixed), scale, bits, fixed)
 
 
 def quantise_weights(weights: Tensor, bits: int, fixed_range: float | None = None) -> Tensor:
@@ -112,7 +127,7 @@ def quantise_weights(weights: Tensor, bits: int, fixed_range: float | None = Non
         return weights.clone()
     fixed = fixed_range is not None
     scale = float(weights.abs().max()) if fixed_range is None else fixed_range
-    return weights_of(weight_codes(weights, scale, bits, fixed), scale, bits, fixed)
+    return weights_at(weight_numbers(weights, scale, bits, fixed), scale, bits, fixed)
 
 
 def _step(scale: float, most: int) -> float:

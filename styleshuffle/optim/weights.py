@@ -11,7 +11,9 @@ from torch import Tensor
 
 from .collectives import Link
 from .packing import pack, packed_size, unpack
-from .quantisers import weight_codes, weights_of
+from .quantisers import weight_codes, weight_numbers, weights_at, weights_of
+
+_BLOCK = 65_536  # weights that are rounded at once, while they are in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class ExactWeights:
         self._sizes, self._start, self._stop = list(sizes), start, stop
         self._bits, self._range = bits, fixed_range
         self._scales: list[float] | None = None
+        self._shown: Tensor | None = None
         ends = list(accumulate(sizes))
         self._pieces = [  # tensor, and where what it has here lies in x
             (tensor, max(end - size, start) - start, min(end, stop) - start)
@@ -63,28 +66,31 @@ class ExactWeights:
             if max(end - size, start) < min(end, stop)
         ]
 
-    def absorb(self, flat: Tensor) -> bool:
-        """Take over weights that were changed since they were shown; returns whether there were any.
+    def absorb(self, flat: Tensor) -> None:
+        """Take over weights that were changed since they were shown.
 
         Args:
             flat: what the parameters hold now, from start to stop.
         """
-        if self._scales is None:
-            return False
-        shown = self._decoded(self._codes(), self._scales)
-        changed = shown != flat
-        if not bool(changed.any()):
-            return False
-        self.x[changed] = flat[changed]
-        return True
+        if self._shown is not None and not torch.equal(flat, self._shown):
+            changed = flat != self._shown
+            self.x[changed] = flat[changed]
 
     def shown(self, link: Link | None) -> Tensor:
         """Q_x(x) from start to stop; with a link, what all workers have together, of all weights."""
         self._scales = self._agreed_scales(link)
-        codes = self._codes()
-        values = self._decoded(codes, self._scales)
-        difference = self.x - values
-        self.error = torch.dot(difference, difference)
+        fixed, values, codes = self._range is not None, torch.empty_like(self.x), []
+        self.error = 0.0
+        for tensor, first, last in self._pieces:
+            for start in range(first, last, _BLOCK):
+                here = slice(start, min(start + _BLOCK, last))
+                if link is not None:
+                    codes.append(weight_codes(self.x[here], self._scales[tensor], self._bits, fixed))
+                numbers = weight_numbers(self.x[here], self._scales[tensor], self._bits, fixed)
+                value = values[here].copy_(weights_at(numbers, self._scales[tensor], self._bits, fixed))
+                difference = self.x[here] - value
+                self.error = self.error + torch.dot(difference, difference)
+        self._shown = values
         return values if link is None else self._gathered(codes, link)
 
     def packed(self, shown: Sequence[Tensor]) -> list[PackedWeights]:
@@ -111,20 +117,6 @@ class ExactWeights:
         if link is not None:
             link.maximum(largest)
         return largest.tolist()
-
-    def _codes(self) -> list[Tensor]:
-        assert self._scales is not None
-        fixed = self._range is not None
-        return [
-            weight_codes(self.x[start:stop], self._scales[tensor], self._bits, fixed)
-            for tensor, start, stop in self._pieces
-        ]
-
-    def _decoded(self, codes: list[Tensor], scales: list[float]) -> Tensor:
-        fixed, values = self._range is not None, torch.empty_like(self.x)
-        for (tensor, start, stop), some in zip(self._pieces, codes, strict=True):
-            values[start:stop] = weights_of(some, scales[tensor], self._bits, fixed)
-        return values
 
     def _gathered(self, codes: list[Tensor], link: Link) -> Tensor:
         """Give all workers the packed weights of this one, and take theirs."""
