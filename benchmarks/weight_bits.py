@@ -5,7 +5,7 @@
     python benchmarks/weight_bits.py --from-data
 
 As recalled, quantized Adam converges to a neighbourhood of a stationary point, whose size goes with |x - Q_x(x)|. A
-decoder from relu2_1 to the picture is trained by `QuantizedAdam`, alpha_t = eta / sqrt(t), gradients unrounded, so that all that
+decoder from relu2_1 to the picture is trained by `QuantizedAdam`, alpha_t = eta / sqrt(t), gradients unrounded: all that
 differs is the weights. They are rounded with a scale of its own for every tensor, and with the paper's fixed range 0.5.
 Four workers serve a part each, and Q_x(x) is what comes down. At the end: the gradient of the loss of all training crops
 at Q_x(x), which is how near to a stationary point the network is that devices run; held-out PSNR there and at x.
