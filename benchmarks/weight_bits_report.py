@@ -84,25 +84,25 @@ def _verdicts(measured: Sequence[Point]) -> list[str]:
 
 
 def draw(data: dict[str, Any], path: Path) -> None:
-    """The gradient at Q_x(x) over bits, and over the distance."""
+    """The gradient and the PSNR at Q_x(x) over bits."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    left, right = figure.subplots(1, 2)
     measured = points(data)
     colours = {1: "tab:blue", max(point.workers for point in measured): "tab:orange"}
     for workers, colour in colours.items():
+        name = f"{workers} worker{'s' if workers > 1 else ''}"
         full = next(point for point in measured if point.workers == workers and point.bits is None)
-        left.axhline(full.gradient, color=colour, linewidth=1, linestyle=":", label=f"{workers}, float32")
+        for axes, value in ((left, full.gradient), (right, full.psnr)):
+            axes.axhline(value, color=colour, linewidth=1, linestyle=":", label=f"{name}, float32")
         for scale, marker in (("a tensor", "o-"), ("fixed, 0.5", "s--")):
             line = [point for point in measured if point.workers == workers and point.scale == scale]
-            label = f"{workers}, scale {scale}"
-            left.plot(
-                [point.bits for point in line], [point.gradient for point in line], marker, color=colour, label=label
-            )
-            right.plot([point.distance for point in line], [point.gradient for point in line], marker, color=colour)
+            bits, label = [point.bits for point in line], f"{name}, scale {scale}"
+            left.plot(bits, [point.gradient for point in line], marker, color=colour, label=label)
+            right.plot(bits, [point.psnr for point in line], marker, color=colour)
     left.set(xlabel="bits of the weights", ylabel="norm of the gradient at Q_x(x)", yscale="log")
-    right.set(xlabel="|x - Q_x(x)| / |x|")
+    right.set(xlabel="bits of the weights", ylabel="PSNR of held-out crops at Q_x(x), dB")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = left.get_legend_handles_labels()

@@ -40,6 +40,7 @@ from torch.optim import Optimizer
 from ..errors import SettingsError, WorkerError
 from .budget import REVIEW
 from .certificate import Certificate
+from .copying import SameGroup, owned
 from .header import BYTES, GO, SKIP, USELESS, Header, check_alike, checksum, digest, exchange
 from .local import is_useless
 from .probe import Agreement
@@ -361,7 +362,7 @@ class QuantizedAdam(Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """As of any optimiser, with tensors of their own; "protocol" holds the bits chosen and the certificate."""
         state = super().state_dict()
-        state["state"] = {index: _owned(entries) for index, entries in state["state"].items()}
+        state["state"] = {index: owned(entries) for index, entries in state["state"].items()}
         return state | {"protocol": {"bits": self._bits, "certificate": self._certificate.state()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -381,8 +382,8 @@ class QuantizedAdam(Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         own = {name: self.__dict__[name] for name in ("rounding", "_bits", "_certificate", "_agreement", "_loss")}
-        state = {parameter: _owned(entries) for parameter, entries in self.state.items()}
-        group = {"process_group": _Group(self.process_group)}
+        state = {parameter: owned(entries) for parameter, entries in self.state.items()}
+        group = {"process_group": SameGroup(self.process_group)}
         return super().__getstate__() | {"state": state} | own | group
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -390,23 +391,3 @@ class QuantizedAdam(Optimizer):
         super().__setstate__(state)
         if group is not None:
             self.process_group, self._worker, self._sent_before, self._new = group.group, None, 0, True
-
-
-class _Group:
-    """A process group in a copy of an optimiser: a copy has the same, a file cannot have one."""
-
-    def __init__(self, group: dist.ProcessGroup | None) -> None:
-        self.group = group
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Group:
-        return self
-
-    def __reduce__(self) -> tuple[type[_Group], tuple[None]]:
-        if self.group is not None:
-            raise SettingsError("process_group: a process group cannot be pickled; save the state_dict() instead")
-        return _Group, (None,)
-
-
-def _owned(entries: dict[str, Any]) -> dict[str, Any]:
-    """Without views of the large buffers, each of which would be saved as a whole."""
-    return {name: value.clone() if isinstance(value, Tensor) else value for name, value in entries.items()}
