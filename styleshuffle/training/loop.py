@@ -147,20 +147,17 @@ def train(
                 parts = losses(chosen)
             optimizer.zero_grad()
             sum(parts.values()).backward()
-            if not isinstance(optimizer, QuantizedAdam):
-                workers.average_gradients(net.named_parameters())
+            known = {name: float(loss.detach()) for name, loss in parts.items()}
             if isinstance(optimizer, QuantizedAdam):
-                optimizer.tell_loss(sum(float(loss.detach()) for loss in parts.values()))
+                optimizer.tell_loss(sum(known.values()))
+            else:
+                workers.average_gradients(net.named_parameters())
             optimizer.step()
-            means.add({name: float(loss.detach()) for name, loss in parts.items()})
+            means.add(known)
             if (step + 1) % _LOG_EVERY == 0:
                 log.row("losses", step + 1, means.taken())
             if validate is not None and (step + 1) % plan.validate == 0:
-                with _full_precision(optimizer):  # all workers together: none may have all of the weights
-                    shown = validate() if workers.first else None
-                if shown is not None:
-                    log.picture("validation", step + 1, shown[0])
-                    log.row("validation", step + 1, shown[1])
+                _validate(validate, optimizer, workers, log, step + 1)
             due = time.monotonic() - saved > plan.checkpoint_seconds or step + 1 == plan.steps
             decided = workers.agreed(_STOP if plan.stop() else _SAVE if due else _GO_ON)
             if decided != _GO_ON:
@@ -186,6 +183,21 @@ def _optimizer(net: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     if plan.optimizer == "quantized-adam":
         return QuantizedAdam([{"params": parameters, "param_names": list(names)}], lr=plan.rate, **plan.settings)
     raise SettingsError(f"optimizer: {plan.optimizer!r} is unknown; use adam, generic-adam or quantized-adam")
+
+
+def _validate(
+    validate: Callable[[], tuple[Tensor, dict[str, float]]],
+    optimizer: torch.optim.Optimizer,
+    workers: Workers,
+    log: Log,
+    step: int,
+) -> None:
+    """Log what validation shows of the weights in full precision."""
+    with _full_precision(optimizer):  # all workers together: none may have all of the weights
+        shown = validate() if workers.first else None
+    if shown is not None:
+        log.picture("validation", step, shown[0])
+        log.row("validation", step, shown[1])
 
 
 def _write_certificate(path: Path, optimizer: QuantizedAdam) -> None:
@@ -220,7 +232,7 @@ def _load(optimizer: torch.optim.Optimizer, states: list[dict[str, Any]], worker
             stacklevel=2,
         )
         state = merged_state(states)
-    kept = {name: state[name] for name in ("state", "protocol") if name in state}
+    kept: dict[str, Any] = {name: state[name] for name in ("state", "protocol") if name in state}
     optimizer.load_state_dict({**optimizer.state_dict(), **kept})
 
 
