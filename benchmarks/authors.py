@@ -23,12 +23,13 @@ from pages import read_data, table, write_data, write_page
 from pictures import sample, sheet
 from torch import Tensor
 
-from styleshuffle import Progress, Settings, Stylizer
-from styleshuffle.evaluation import measure
-from styleshuffle.losses import usage_deviation
-from styleshuffle.matching import usage
+from styleshuffle import Settings, Stylizer
+from styleshuffle.evaluation.losses import usage_deviation
+from styleshuffle.evaluation.measures import measure
+from styleshuffle.networks.vgg import load_compact
+from styleshuffle.reshuffle.levels import Turn
+from styleshuffle.reshuffle.nnf import usage
 from styleshuffle.settings import AUTHORS
-from styleshuffle.vgg import load_compact
 
 PAIRS = (("cat", "swirling_night"), ("astronaut", "autumn_avenue"), ("coffee", "stained_glass"))
 DEFAULTS = Settings()
@@ -44,12 +45,12 @@ COLUMNS = ("used", "uneven", "cfsd", "gram", "coherence", "completeness", "swd")
 def stylize(settings: Settings, content: Tensor, style: Tensor) -> tuple[Tensor, dict[str, float]]:
     """The picture (1, 3, H, W), and its figures: seconds, how style patches are used at relu4_1, and the measures."""
     stylizer = Stylizer(settings, device="cpu")
-    steps: list[Progress] = []
+    turns: list[Turn] = []
     start = time.perf_counter()
-    picture = stylizer.apply(content, stylizer.prepare(style), steps.append)
+    picture = stylizer.apply(content, stylizer.prepare(style), watch=turns.append)
     seconds = time.perf_counter() - start
-    field = [step for step in steps if step.level == 4][-1].field
-    use = {"used": float((usage(field) > 0).float().mean()), "uneven": usage_deviation(field)}
+    nnf = [turn.nnf for turn in turns if turn.level == 4][-1]
+    use = {"used": float((usage(nnf) > 0).float().mean()), "uneven": usage_deviation(nnf)}
     return picture, {"seconds": seconds, **use, **asdict(measure(load_compact(), picture, content, style))}
 
 

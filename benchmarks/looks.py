@@ -3,7 +3,7 @@
     python benchmarks/looks.py --contents photos/ --styles paintings/ --vgg19 vgg19.safetensors --sheet sheet.png
 
 The contents themselves, not stylized, are measured too, for pairs are not equally hard. Pictures are cropped to their
-middle square and resized. The measures are those of `styleshuffle.evaluation`, on VGG-19
+middle square and resized. The measures are those of `styleshuffle.evaluation.measures`, on VGG-19
 with reflected borders (Caffe weights, .safetensors or .pth with torchvision's names), or on the compact encoder.
 """
 
@@ -23,9 +23,9 @@ from pictures import sheet, square
 from torch import Tensor
 
 from styleshuffle import Stylizer
-from styleshuffle.evaluation import Measures, measure
+from styleshuffle.evaluation.measures import Measures, measure
 from styleshuffle.images import READABLE
-from styleshuffle.vgg import load_compact, load_vgg19
+from styleshuffle.networks.vgg import load_compact, load_vgg19
 
 SIDE = 512
 MEASURES = tuple(Measures.__dataclass_fields__)

@@ -27,13 +27,13 @@ def main(steps: int, threads: int, count: float | None, quick: bool) -> None:
     import torch
     import torch.distributed as dist
 
-    from styleshuffle.decoder import Decoder
+    from styleshuffle.networks.decoder import decoder_for
+    from styleshuffle.networks.vgg import VGG
     from styleshuffle.optim import GenericAdam, QuantizedAdam
-    from styleshuffle.vgg import VGG
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    shapes = [parameter.shape for parameter in Decoder(VGG().channels).parameters()]
+    shapes = [parameter.shape for parameter in decoder_for(VGG()).parameters()]
     if count:
         shapes = [torch.Size([int(count) // 40])] * 40
 

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from styleshuffle.images import READABLE, read
-from styleshuffle.training.decoder import WhitenedDecoder
-from styleshuffle.vgg import load_compact
+from styleshuffle.networks.vgg import load_compact
+from styleshuffle.training.decoding import WhitenedDecoder
 
 SIDE = 32  # of a crop, in pixels
 MOMENTS_OF = 256  # crops whose features' mean and covariance are what whitens

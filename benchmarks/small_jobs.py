@@ -17,8 +17,8 @@ from reconstruction import Task, prepare, random_crops
 from torch import Tensor, nn
 
 from styleshuffle.images import READABLE
-from styleshuffle.training import encoder as distillation
-from styleshuffle.vgg import load_compact
+from styleshuffle.networks.vgg import load_compact
+from styleshuffle.training import distillation
 
 NAMES = ("decoder", "encoder", "digits")
 SAYS = {

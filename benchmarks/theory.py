@@ -27,8 +27,8 @@ from theory_sweep import SETTINGS, draw_sweep, sweep, sweep_table
 from torch import Tensor
 
 from styleshuffle import Settings, Stylizer
-from styleshuffle.losses import local_loss, reshuffle_loss
-from styleshuffle.vgg import VGG
+from styleshuffle.evaluation.losses import local_loss, reshuffle_loss
+from styleshuffle.networks.vgg import VGG
 
 PAIRS = (("astronaut", "swirling_night"), ("coffee", "block_print_waves"), ("rocket", "stained_glass"))
 CHEAP = 0.03  # lambda up to which the page counts what is gained at little cost

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from styleshuffle.losses import gram, gram_loss
-from styleshuffle.vgg import VGG
+from styleshuffle.evaluation.losses import gram, gram_loss
+from styleshuffle.networks.vgg import VGG
 
 
 @torch.no_grad()

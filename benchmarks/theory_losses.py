@@ -17,12 +17,12 @@ from pictures import show
 from theory_features import encode
 from torch import Tensor
 
-from styleshuffle.evaluation import Measures, measure
-from styleshuffle.inversion import make_optimizer
-from styleshuffle.losses import assign, content_loss, gram, gram_loss, reshuffle_loss, usage_deviation
-from styleshuffle.matching import Field, upsample, usage
-from styleshuffle.moments import moments, transfer
-from styleshuffle.vgg import VGG
+from styleshuffle.evaluation.losses import assign, content_loss, gram, gram_loss, reshuffle_loss, usage_deviation
+from styleshuffle.evaluation.measures import Measures, measure
+from styleshuffle.networks.vgg import VGG
+from styleshuffle.reshuffle.moments import match_moments, moments
+from styleshuffle.reshuffle.nnf import NNF, upsample, usage
+from styleshuffle.reshuffle.pixels import make_optimizer
 
 LEVELS = (4, 3, 2)  # of the style losses
 CONSTRAINED = 1.0  # lambda of the reshuffle loss
@@ -66,7 +66,7 @@ class Result:
 
 def compare(encoder: VGG, content: Tensor, style: Tensor, steps: int) -> tuple[Tensor, list[Result]]:
     """The common start (1, 3, H, W), and the result of each style loss."""
-    start = transfer(content[0], moments(style[0]))[None].clamp(0, 1)
+    start = match_moments(content[0], moments(style[0]))[None].clamp(0, 1)
     wanted = encode(encoder, start)[4]
     patterns = encode(encoder, style, LEVELS)
     results = []
@@ -96,9 +96,9 @@ def optimise(encoder: VGG, start: Tensor, wanted: Tensor, style: dict[int, Tenso
         loss: "Gram", "local" or "reshuffle".
     """
     picture = start.clone().requires_grad_()
-    optimizer = make_optimizer("adam", [picture], RATE)
+    optimizer = make_optimizer("adam", [picture], RATE, 0.9)
     price = 0.0  # logarithm of the content's weight
-    fields: dict[int, Field] = {}
+    fields: dict[int, NNF] = {}
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = RATE * (1 - step / steps)
         made = {level: features[0] for level, features in encoder(picture, LEVELS).items()}
@@ -108,7 +108,7 @@ def optimise(encoder: VGG, start: Tensor, wanted: Tensor, style: dict[int, Tenso
             if step % REFRESH == 0:
                 fields = assign_levels(made, style, CONSTRAINED if loss == "reshuffle" else 0.0)
             terms = [
-                reshuffle_loss(made[level], style[level], field=fields[level]) / style[level].var() for level in LEVELS
+                reshuffle_loss(made[level], style[level], nnf=fields[level]) / style[level].var() for level in LEVELS
             ]
         content = content_loss(made[4], wanted) / wanted.var()
         optimizer.zero_grad()
@@ -119,7 +119,7 @@ def optimise(encoder: VGG, start: Tensor, wanted: Tensor, style: dict[int, Tenso
     return picture.detach()
 
 
-def assign_levels(output: dict[int, Tensor], style: dict[int, Tensor], penalty: float) -> dict[int, Field]:
+def assign_levels(output: dict[int, Tensor], style: dict[int, Tensor], penalty: float) -> dict[int, NNF]:
     """Each level's field; that of the finest level, too large for all pairs, is carried over as the method does it."""
     *levels, finest = LEVELS
     fields = {level: assign(output[level], style[level], penalty) for level in levels}

@@ -15,17 +15,15 @@ from theory_features import encode, gram_distance, reshuffled
 from torch import Tensor
 
 from styleshuffle import Settings, Stylizer
-from styleshuffle.evaluation import Measures, measure
-from styleshuffle.losses import usage_deviation
-from styleshuffle.matching import usage
-from styleshuffle.moments import transfer
-from styleshuffle.progressive import Progress
+from styleshuffle.evaluation.losses import usage_deviation
+from styleshuffle.evaluation.measures import Measures, measure
+from styleshuffle.reshuffle.levels import Turn
+from styleshuffle.reshuffle.moments import match_moments
+from styleshuffle.reshuffle.nnf import usage
 
 PENALTIES = (0.0, 0.01, 0.03, 0.1, 1.0)
 # So that what lambda does is hidden neither by the content nor by what is done to the decoded picture.
-SETTINGS = Settings(
-    content_weights=(0.04, 0.01, 0.64, 0.81), encoder_blends=(0.25, 0.25, 0.16, 0.16), palette=0.0, refine=0
-)
+SETTINGS = Settings(content_weights=(0.04, 0.01, 0.64, 0.81), encoder_blends=(0.25, 0.16, 0.16), palette=0.0, refine=0)
 
 
 @dataclass(frozen=True)
@@ -73,22 +71,24 @@ def sweep(content: Tensor, style: Tensor) -> list[Point]:
     for penalty in PENALTIES:
         stylizer = Stylizer(replace(SETTINGS, usage_penalty=penalty), device="cpu")
         prepared = stylizer.prepare(style)
-        steps: list[Progress] = []
+        turns: list[Turn] = []
         start = time.perf_counter()
-        picture = stylizer.apply(content, prepared, steps.append)
+        picture = stylizer.apply(content, prepared, watch=turns.append)
         seconds = time.perf_counter() - start
-        field, patterns = steps[0].field, prepared.levels[4]
-        target = transfer(encode(stylizer.encoder, content)[4], patterns.moments)  # what the first field is found for
-        similarity = patterns.describer(target) * patterns.descriptors[field.match.flatten()]
+        nnf, patterns = turns[0].nnf, prepared.levels[4]
+        describer, descriptors = patterns.index()
+        # what the first field is searched for
+        target = match_moments(encode(stylizer.encoder, content)[4], patterns.moments)
+        similarity = describer(target) * descriptors[nnf.match.flatten()]
         points.append(
             Point(
                 penalty,
                 picture,
                 seconds,
-                usage(field).flatten(),
-                usage_deviation(field),
+                usage(nnf).flatten(),
+                usage_deviation(nnf),
                 1 - float(similarity.sum(1).mean()),
-                gram_distance(reshuffled(patterns.features, field.match), patterns.features),
+                gram_distance(reshuffled(patterns.features, nnf.match), patterns.features),
                 gram_distance(encode(stylizer.encoder, picture)[4], patterns.features),
                 measure(stylizer.encoder, picture, content, style),
             )

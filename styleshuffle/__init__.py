@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .errors import PictureError, SettingsError, StyleShuffleError, WeightsError
+from .progress import Progress
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .progressive import Progress
     from .stylizer import Stylizer, stylize
 
 __version__ = "0.1.0"
@@ -30,7 +30,7 @@ __all__ = [
     "stylize",
 ]
 
-_LAZY = {"Progress": "progressive", "Stylizer": "stylizer", "stylize": "stylizer"}  # these need torch: seconds to import
+_LAZY = {"Stylizer": "stylizer", "stylize": "stylizer"}  # these need torch: seconds to import
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """``python -m styleshuffle``: the same as the command ``styleshuffle``."""
 
-from .cli import main
+from .commands.stylize import main
 
 if __name__ == "__main__":
     main(prog_name="styleshuffle")

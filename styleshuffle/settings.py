@@ -3,105 +3,268 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args, get_type_hints
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Literal
 
 from .errors import SettingsError
 
 DEEPEST_LEVEL = 4
+_LEARNED_STEPS, _GRADIENT_STEPS = 2, 6  # of refinement, where no other number is set
+ENCODERS = ("compact", "vgg19")
+CONVENTIONS = ("caffe", "torchvision")  # how a VGG-19 file wants its pictures
 
 
-def _setting(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
-    return field(default=default, metadata={"help": help, "low": low, "high": high})
+@dataclass(frozen=True)
+class Rule:
+    """What a setting may be.
+
+    Attributes:
+        kind: of the value, or of each value of a list.
+        help: one sentence for users.
+        low, high: the range of a number.
+        choices: the words to choose from.
+        optional: None is allowed.
+        levels: of a list, the VGG levels that its values are for, from coarse to fine; () is a list of any length.
+            None is a single value.
+    """
+
+    kind: type
+    help: str
+    low: float = 0
+    high: float = 1
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+    levels: tuple[int, ...] | None = None
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse a value that breaks the rule.
+
+        Raises:
+            SettingsError: names the setting and what it may be.
+        """
+        if value is None and self.optional:
+            return
+        if self.levels is not None and (isinstance(value, str) or not isinstance(value, Sequence)):
+            raise SettingsError(f"{name}: {value!r} is no list; use values such as {self.low}, {self.high}")
+        values = value if self.levels is not None else (value,)
+        for single in values:
+            self._check_single(name, single)
+        if self.levels and len(values) != len(self.levels):
+            span = f"relu{self.levels[0]}_1 to relu{self.levels[-1]}_1"
+            raise SettingsError(f"{name}: {value} must have {len(self.levels)} values, for {span}")
+
+    def _check_single(self, name: str, value: Any) -> None:
+        if self.kind is bool or self.choices:
+            choices = self.choices or (True, False)
+            if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
+                raise SettingsError(f"{name}: {value!r} is unknown; use one of {', '.join(map(str, choices))}")
+            return
+        is_number = isinstance(value, int if self.kind is int else int | float) and not isinstance(value, bool)
+        if not is_number or not self.low <= value <= self.high:
+            numbers = "whole numbers " if self.kind is int else ""
+            raise SettingsError(f"{name}: {value!r} is out of range; use {numbers}{self.low} to {self.high}")
+
+
+def rule_of(setting: Field[Any]) -> Rule:
+    """The rule that a field of `Settings` declares."""
+    rule: Rule = setting.metadata["rule"]
+    return rule
+
+
+def _setting(default: Any, kind: type, help: str, low: float = 0, high: float = 1, **more: Any) -> Any:
+    return field(default=default, metadata={"rule": Rule(kind, help, low, high, **more)})
+
+
+def _choice(default: str, help: str, *choices: str) -> Any:
+    return field(default=default, metadata={"rule": Rule(str, help, choices=choices)})
+
+
+@dataclass(frozen=True)
+class LevelSettings:
+    """The settings that hold at one level.
+
+    Attributes:
+        level: 4 for relu4_1.
+        coarsest: the level is the first.
+        content_weight: share of the content in the blend, at the strength that is set.
+        flat_weight: the same where the content is flat.
+        encoder_blend: how much of that content is the encoder's own, at the strength that is set.
+        patch_size: side of a patch.
+        turns: rounds of match, vote and blend.
+    """
+
+    level: int
+    coarsest: bool
+    content_weight: float
+    flat_weight: float
+    encoder_blend: float
+    patch_size: int
+    turns: int
+
+    @property
+    def matches(self) -> bool:
+        """Whether the level has its own matching. relu1_1 follows relu2_1: its patches hold too little to match by."""
+        return self.coarsest or self.level > 1
 
 
 @dataclass(frozen=True)
 class Settings:
     """How a picture is stylized. Immutable; `dataclasses.replace` makes variations.
 
-    Settings in the plural have one value a level: relu4_1, relu3_1, relu2_1, relu1_1, whichever of them are used.
+    Settings in the plural have one value a level, from coarse to fine: relu4_1, relu3_1, relu2_1, relu1_1. A level that
+    is left out of `levels` keeps its place in the lists.
 
     Raises:
-        SettingsError: a value is outside its range; the message names the setting and the range.
+        SettingsError: a value is outside its range, or two settings contradict each other; the message names the
+            setting and the range.
     """
 
-    size: int | None = _setting(None, "Long side of the result in pixels; default: the content's own size.", 32, 32768)
-    strength: float = _setting(0.5, "How far to go from the content (0) to the style (1).", 0, 1)
-    style_scale: float = _setting(
-        1.0, "Size of the style picture relative to the result: smaller makes finer patterns.", 0.1, 4
+    size: int | None = _setting(
+        None, int, "Long side of the result in pixels; default: the content's own size.", 32, 32768, optional=True
     )
-    seed: int = _setting(0, "Another seed arranges the style's patterns another way.", 0, 2**31 - 1)
+    strength: float = _setting(0.5, float, "How far to go from the content (0) to the style (1).")
+    style_scale: float = _setting(
+        1.0, float, "Size of the style picture relative to the result: smaller makes finer patterns.", 0.1, 4
+    )
+    seed: int = _setting(0, int, "Another seed arranges the style's patterns another way.", 0, 2**31 - 1)
     work_size: int = _setting(
-        2048, "Long side up to which a picture is stylized directly; a larger result is enlarged from it.", 32, 32768
+        2048,
+        int,
+        "Long side up to which a picture is stylized directly; a larger result is enlarged from it.",
+        32,
+        32768,
     )
     usage_penalty: float = _setting(
-        0.01, "Lambda: 0 lets popular style patches be used everywhere, large values make all used equally.", 0, 1000
+        0.01,
+        float,
+        "Lambda: 0 lets popular style patches be used everywhere, large values make all used equally.",
+        0,
+        1000,
     )
     content_weights: tuple[float, ...] = _setting(
-        (0.4, 0.4, 0.8, 0.9), "Alpha: share of the content in each blend, at strength 0.5.", 0, 1
+        (0.45, 0.4, 0.6, 0.7),
+        float,
+        "Alpha: share of the content in each blend, at strength 0.5.",
+        levels=(4, 3, 2, 1),
+    )
+    flat_weights: tuple[float, ...] = _setting(
+        (0.45, 0.4, 0.3, 0.1),
+        float,
+        "The same where the content is flat: a sky, a wall, a cheek.",
+        levels=(4, 3, 2, 1),
     )
     encoder_blends: tuple[float, ...] = _setting(
-        (0.5, 0.7, 0.5, 0.45),
-        "How much of that content is the encoder's own, not the coarser level's result, at strength 0.5.",
-        0,
-        1,
+        (0.6, 0.5, 0.45),
+        float,
+        "How much of that content is the encoder's own, not the coarser level's result, at strength 0.5; for relu3_1 to "
+        "relu1_1.",
+        levels=(3, 2, 1),
     )
-    levels: tuple[int, ...] = _setting((4, 3, 2, 1), "VGG levels from coarse to fine; 4 is relu4_1.", 1, DEEPEST_LEVEL)
-    patch_sizes: tuple[int, ...] = _setting((3, 3, 3, 3), "Patch size at each level, odd.", 1, 9)
-    turns: tuple[int, ...] = _setting((2, 2, 1, 1), "Rounds of match, vote and blend at each level.", 1, 20)
-    descriptor_channels: int = _setting(32, "Feature channels that patches are compared by.", 4, 256)
-    matching: Literal["prices", "counts"] = _setting(
-        "prices", "What evens out the use of style patches: optimal prices, or the paper's penalty on each use so far."
+    levels: tuple[int, ...] = _setting(
+        (4, 3, 2, 1), int, "VGG levels from coarse to fine; 4 is relu4_1.", 1, DEEPEST_LEVEL, levels=()
+    )
+    patch_sizes: tuple[int, ...] = _setting(
+        (3, 3, 3, 1), int, "Patch size at each level, odd.", 1, 9, levels=(4, 3, 2, 1)
+    )
+    turns: tuple[int, ...] = _setting(
+        (2, 2, 1),
+        int,
+        "Rounds of match, vote and blend at relu4_1, relu3_1 and relu2_1; relu1_1 has one round.",
+        1,
+        20,
+        levels=(4, 3, 2),
+    )
+    descriptor_channels: int = _setting(32, int, "Feature channels that patches are compared by.", 4, 256)
+    matching: Literal["prices", "counts"] = _choice(
+        "prices",
+        "What evens out the use of style patches: optimal prices, or the paper's penalty on each use so far.",
+        "prices",
+        "counts",
     )
     recolour: bool = _setting(
-        True,
-        "Move the content to the style's colours (mean, covariance) before it is blended; if not, no --palette either.",
+        True, bool, "Move the content's features to the style's colours (mean, covariance) before they are blended."
+    )
+    evening: float = _setting(
+        1.0, float, "How far colours follow the content over wide areas, where they would else drift like smoke."
+    )
+    tone: float = _setting(
+        0.5,
+        float,
+        "How far dark places of the content stay dark, and light ones light, whatever the style has there.",
+    )
+    noise: float = _setting(
+        2.0,
+        float,
+        "Least deviation of the content, in levels of 255: where it is flatter it gets noise, which becomes strokes.",
+        0,
+        64,
+    )
+    brushwork: float = _setting(
+        1.0, float, "How far strokes in flat places of the content get the contrast of the style's own."
     )
     palette: float = _setting(
-        0.6, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5.", 0, 1
+        0.8, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."
     )
-    refine: int = _setting(
-        6,
-        "Steps by gradient on the decoded picture: sharper brushwork and shapes; 0 is quickest, 30 are plenty.",
+    refine: int | None = _setting(
+        None,
+        int,
+        "Steps on the decoded picture: sharper brushwork and shapes; 0 is quickest; default: 2 that are learned, or 6 by "
+        "gradient.",
         0,
         10000,
+        optional=True,
     )
-    optimizer: Literal["adam", "lbfgs", "generic-adam"] = _setting(
-        "adam", "What takes the steps on the picture, and those in place of a decoder."
+    optimizer: Literal["learned", "adam", "lbfgs", "generic-adam"] = _choice(
+        "learned",
+        "What takes the steps: a network trained for it, or an optimiser by gradient. There is a network for the compact "
+        "encoder; elsewhere, and in place of a decoder, adam stands in for it.",
+        "learned",
+        "adam",
+        "lbfgs",
+        "generic-adam",
     )
 
     def __post_init__(self) -> None:
-        kinds = get_type_hints(type(self))
         for setting in fields(self):
-            kind = kinds[setting.name]
-            if kind is bool or (get_args(kind) and isinstance(setting.default, str)):
-                self._check_choice(setting.name, (True, False) if kind is bool else get_args(kind))
-                continue
-            value, low, high = getattr(self, setting.name), setting.metadata["low"], setting.metadata["high"]
-            whole = not isinstance(setting.default[0] if isinstance(setting.default, tuple) else setting.default, float)
-            values = value if isinstance(setting.default, tuple) else (value,)
-            if value is None and setting.default is None:
-                continue
-            for one in values:
-                number = isinstance(one, int if whole else int | float) and not isinstance(one, bool)
-                if not number or not low <= one <= high:
-                    kind = "whole numbers " if whole else ""
-                    raise SettingsError(f"{setting.name}: {one!r} is out of range; use {kind}{low} to {high}")
-            if isinstance(value, tuple) and setting.name != "levels" and len(value) != DEEPEST_LEVEL:
-                raise SettingsError(f"{setting.name}: {value} must have {DEEPEST_LEVEL} values, for relu4_1 to relu1_1")
+            rule_of(setting).check(setting.name, getattr(self, setting.name))
         if not self.levels or list(self.levels) != list(range(self.levels[0], self.levels[-1] - 1, -1)):
             raise SettingsError(f"levels: {self.levels} must fall one by one, such as 4,3,2,1 or 4,3,2")
         if any(size % 2 == 0 for size in self.patch_sizes):
             raise SettingsError(f"patch_sizes: {self.patch_sizes} must be odd")
 
-    def _check_choice(self, name: str, choices: tuple[Any, ...]) -> None:
-        value = getattr(self, name)
-        if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
-            raise SettingsError(f"{name}: {value!r} is unknown; use one of {', '.join(map(str, choices))}")
+    def at(self, level: int) -> LevelSettings:
+        """What holds at a level: 4 for relu4_1."""
+        coarsest = level == self.levels[0]
+        return LevelSettings(
+            level=level,
+            coarsest=coarsest,
+            content_weight=self.faded(self.content_weights[DEEPEST_LEVEL - level]),
+            flat_weight=self.faded(self.flat_weights[DEEPEST_LEVEL - level]),
+            encoder_blend=1.0 if coarsest else self.faded(self.encoder_blends[DEEPEST_LEVEL - 1 - level]),
+            patch_size=self.patch_sizes[DEEPEST_LEVEL - level],
+            turns=self.turns[DEEPEST_LEVEL - level] if level > 1 else 1,
+        )
 
-    def at(self, name: str, level: int) -> float:
-        """The value of a setting in the plural at a level: 4 for relu4_1."""
-        return getattr(self, name)[DEEPEST_LEVEL - level]
+    @property
+    def refines_learned(self) -> bool:
+        """Whether a network is wanted to refine with."""
+        return self.optimizer == "learned" and self.refine != 0
+
+    @property
+    def gradient_optimizer(self) -> str:
+        """What takes steps by gradient."""
+        return "adam" if self.optimizer == "learned" else self.optimizer
+
+    def refine_steps(self, learned: bool) -> int:
+        """How many steps refine a picture: those that were set, or as many as such steps need.
+
+        Args:
+            learned: a network takes them, not an optimiser by gradient.
+        """
+        if learned and self.strength == 0:
+            return 0  # the photograph itself; a network's steps never stand quite still
+        return self.refine if self.refine is not None else _LEARNED_STEPS if learned else _GRADIENT_STEPS
 
     def faded(self, weight: float) -> float:
         """What a weight of the content, which holds for strength 0.5, is at this strength: 1 at 0, and falling."""
@@ -113,12 +276,18 @@ class Settings:
 AUTHORS = Settings(
     levels=(4, 3, 2),
     patch_sizes=(3, 5, 5, 3),
-    turns=(5, 5, 5, 1),
+    turns=(5, 5, 5),
     usage_penalty=0.05,
     matching="counts",
     content_weights=(0.5, 0.5, 0.5, 0.5),
-    encoder_blends=(0.0, 0.0, 0.0, 0.0),
+    flat_weights=(0.5, 0.5, 0.5, 0.5),
+    encoder_blends=(0.0, 0.0, 0.0),
     recolour=False,
+    evening=0.0,
+    tone=0.0,
+    noise=0.0,
+    brushwork=0.0,
+    palette=0.0,
     refine=0,
 )
 

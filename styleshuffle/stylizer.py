@@ -1,27 +1,26 @@
-"""The Python interface: set a style once, apply it to many contents."""
+"""The Python API: set a style once, apply it to many contents."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .decoder import Decoder, load_compact_decoder, load_decoder
-from .errors import MemoryShortage, SettingsError, WeightsError
-from .images import Picture, fit_size, read, to_pil
-from .inversion import STEPS, InversionStep, Inverter
-from .palette import palette_of, repaint
-from .progressive import Progress, prepare_style, shuffle
-from .refinement import refine_picture
-from .reshuffle import StyleLevel
+from .devices import PIXEL_COSTS, check_memory, choose_device
+from .errors import SettingsError, WeightsError
+from .images import Picture, fit_size, from_result, read
+from .networks.decoder import load_compact_decoder, load_decoder
+from .networks.refiner import LEVELS as REFINED_LEVELS
+from .networks.refiner import Refiner, load_compact_refiner, load_refiner
+from .networks.vgg import VGG, load_encoder
+from .pipeline import Pipeline, PreparedStyle
+from .progress import Progress
 from .settings import Settings, settings_from
-from .vgg import VGG, load_encoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,42 +29,32 @@ if TYPE_CHECKING:
     Source = str | Path | BinaryIO | Image | Tensor | np.ndarray | Picture
 
 
-_BYTES_AT_REST = 600 * 2**20  # mostly torch itself
-# Of content and style, by the network's first width: fed forward, refined, and without a decoder; measured at 512, the
-# compact network also at 1024.
-_BYTES_A_PIXEL = {16: (900, 1100, 2200), 64: (2200, 4200, 4200)}
-# Of a step by gradient, in feed-forward pictures, measured at 512: of refinement, and in place of a decoder.
-_REFINE_COST, _INVERSION_COST = 0.12, 0.2
-_STYLE_SIZES_KEPT = 4  # a folder often holds upright and lying pictures
+Network = TypeVar("Network", bound=torch.nn.Module)
+
+_STYLE_SIZES_KEPT = 4  # a folder often holds portrait and landscape pictures
 
 
-@dataclass(frozen=True)
-class PreparedStyle:
-    """What is computed once for a style: what to reshuffle, by level, and its colours (3, n)."""
-
-    levels: dict[int, StyleLevel]
-    palette: Tensor
-
-
-class Stylizer:
-    """Stylizes pictures; pays for the networks and for a style once.
+class Stylizer(Pipeline):
+    """Stylizes pictures. Networks and style are prepared only once.
 
     Args:
-        settings: how to stylize; single settings can be given by name instead or on top.
-        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+        settings: how to stylize. Settings can also be given by name; these replace those in `settings`.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
         encoder: "compact" or "vgg19".
-        weights: of the encoder, a file; default: the bundled ones, or torchvision's VGG-19, downloaded once.
-        convention: of VGG-19's weights, "caffe" or "torchvision"; default: detected.
-        decoder: a file that `styleshuffle-train decoder` wrote for this encoder. Without one, encoders other than the
-            bundled one are decoded by optimisation (`styleshuffle.inversion`), which is slow.
-        show_download: a progress bar on stderr if VGG-19 has to be downloaded.
+        weights: a file with the encoder's weights; default: the bundled ones, or torchvision's VGG-19, downloaded once.
+        convention: the input that VGG-19's weights expect, "caffe" or "torchvision"; default: detected.
+        decoder: a file that `styleshuffle-train decoder` wrote for this encoder. An encoder without a decoder, except the
+            bundled encoder, is inverted by gradient (`styleshuffle.reshuffle.inversion`), which is slow.
+        refiner: a file that `styleshuffle-train refiner` wrote for this encoder. An encoder without a refiner, except the
+            bundled encoder, is refined by Adam, in more steps.
+        show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
-        SettingsError: unknown setting, value out of range, or a device that this machine does not have.
-        WeightsError: weights are missing, damaged, or another network's.
+        SettingsError: a setting is unknown, out of range or would do nothing, or this machine does not have the device.
+        WeightsError: the weights are missing or damaged, or belong to another network.
     """
 
-    @torch.inference_mode(False)  # weights made in the caller's inference mode could not be refined through
+    @torch.inference_mode(False)  # refinement needs weights that were not made in inference mode
     def __init__(
         self,
         settings: Settings | None = None,
@@ -75,27 +64,34 @@ class Stylizer:
         weights: str | Path | None = None,
         convention: str | None = None,
         decoder: str | Path | None = None,
+        refiner: str | Path | None = None,
         show_download: bool = False,
         **overrides: Any,
     ) -> None:
-        self.settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
-        self.device = choose_device(device)
+        settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
+        place = choose_device(device)
+        own = encoder == "compact" and weights is None  # the encoder is the bundled encoder
         net = load_encoder(encoder, weights, convention, show_download)
-        if self.settings.levels[0] not in net.channels:
+        if settings.levels[0] not in net.channels:
             deepest = f"relu{max(net.channels)}_1"
-            raise WeightsError(f"{weights}: ends at {deepest}; pass a deeper file, or --levels that start there")
+            raise WeightsError(f"{weights}: ends at {deepest}; pass a deeper file, or `levels` that start there")
         chain = None
         if decoder is not None:
             chain = load_decoder(net, decoder)
-        elif encoder == "compact" and weights is None:
+        elif own:
             chain = load_compact_decoder(net)
-        self.encoder: VGG = net.to(self.device, memory_format=torch.channels_last)
-        self.decoder: Decoder | None = chain and chain.to(self.device, memory_format=torch.channels_last)
+        _check_optimizer(settings, has_decoder=chain is not None)
+        super().__init__(
+            settings,
+            _placed(net, place),
+            chain and _placed(chain, place),
+            _refiner(settings, net, refiner, own, place),
+        )
         self._style: Picture | None = None
         self._prepared: dict[tuple[int, int], PreparedStyle] = {}
 
     def set_style(self, style: Source) -> Stylizer:
-        """Choose the style picture; returns itself.
+        """Choose the style picture; returns the stylizer itself.
 
         Raises:
             PictureError: the picture cannot be read.
@@ -105,154 +101,84 @@ class Stylizer:
         return self
 
     def stylize(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Image:
+        """A content picture in the chosen style as an 8-bit Pillow image, RGB, or RGBA where it has transparency.
+
+        Args, Raises: see `render`, which keeps the full precision.
+        """
+        return self.render(content, progress).pil()
+
+    def render(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Picture:
         """A content picture in the chosen style, at the content's size unless `Settings.size` says otherwise.
 
         Args:
             content: path, stream, Pillow image, array, tensor or `Picture`.
-            progress: called after each step with what is done; an exception from it stops the work.
+            progress: called after each step; an exception from it stops the work.
 
         Returns:
-            RGB, or RGBA where the content has transparency.
+            sRGB as float32 in [0, 1], with the content's transparency and its bits a channel.
 
         Raises:
             PictureError: the content cannot be read.
             SettingsError: no style has been set.
-            MemoryShortage: the picture is too large to be worked on at this size.
+            MemoryShortage: the picture does not fit into memory at this size.
         """
         if self._style is None:
             raise SettingsError("style: none has been set; call set_style first")
         picture = content if isinstance(content, Picture) else read(content)
         size, work_size = self.sizes(picture.size)
-        style_size = fit_size(self._style.size, max(32, round(max(work_size) * self.settings.style_scale)))
-        demand = 2 if self.decoder is None else int(self.settings.refine > 0)
-        check_memory(
-            self.device,
-            work_size[0] * work_size[1] + style_size[0] * style_size[1],
-            _BYTES_A_PIXEL[self.encoder.channels[1]][demand],
-        )
-        if style_size not in self._prepared:
-            while len(self._prepared) >= _STYLE_SIZES_KEPT:
-                self._prepared.pop(next(iter(self._prepared)))
-            self._prepared[style_size] = self.prepare(self._style.tensor(style_size))
-        result = self.apply(picture.tensor(work_size), self._prepared[style_size], progress)
+        style = self._prepared_style(self._style, work_size)
+        result = self.apply(picture.tensor(work_size), style, progress)
         if size != work_size:
             result = F.interpolate(result, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
-        return to_pil(result, picture.alpha)
+        return from_result(result, picture.alpha, picture.bits)
 
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """(width, height) of the result for a content of that size, and of the picture that is worked on."""
+        """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""
         size = fit_size(content, self.settings.size)
         work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
         return size, work_size
 
-    @torch.inference_mode()
-    def prepare(self, style: Tensor) -> PreparedStyle:
-        """A style picture (1, 3, H, W), RGB in [0, 1], as `apply` wants it."""
-        style = style.to(self.device)
-        features = self.encoder(_to_multiple(style), self.settings.levels)
-        levels = prepare_style({level: found[0].contiguous() for level, found in features.items()}, self.settings)
-        return PreparedStyle(levels, palette_of(style[0]))
-
-    @torch.inference_mode()
-    def apply(self, content: Tensor, style: PreparedStyle, progress: Callable[[Progress], None] | None = None) -> Tensor:
-        """A content picture (1, 3, H, W), RGB in [0, 1], in a prepared style; the result likewise, on the CPU."""
-        picture = _to_multiple(content.to(self.device))
-        features = {level: found[0].contiguous() for level, found in self.encoder(picture, self.settings.levels).items()}
-        report = _Report(progress, self.settings, inverts=self.decoder is None)
-        decoder = self.decoder or Inverter(
-            self.encoder, picture, optimizer=self.settings.optimizer, progress=report.inversion
-        )
-        levels: dict[int, Progress] = {}
-        for step in shuffle(features, style.levels, decoder, self.settings):
-            levels[step.level] = replace(step, features=None)
-            report.feed_forward(step)
-        result = step.features
-        share = 1 - self.settings.faded(1 - self.settings.palette)
-        if self.settings.recolour and share:
-            result = repaint(result, style.palette, share).clamp_(0, 1)
-        if self.settings.refine:
-            steps = refine_picture(result, self.encoder, features, style.levels, levels, self.settings)
-            del levels  # the votes are large, and needed only at the start
-            for step in steps:
-                result = step.features
-                report.refinement(step)
-        return result[None, :, : content.shape[2], : content.shape[3]].cpu()
-
-
-class _Report:
-    """Turns the progress of the parts of a picture's work into that of the whole, which never goes back."""
-
-    def __init__(self, progress: Callable[[Progress], None] | None, settings: Settings, inverts: bool) -> None:
-        self.progress, self.levels, self.inverts = progress, settings.levels, inverts
-        # share of the work before the refinement; inversion takes about as long as so many steps of refinement
-        before = 4 * STEPS * _INVERSION_COST if inverts else 1
-        self.first = before / (before + _REFINE_COST * settings.refine)
-
-    def feed_forward(self, step: Progress) -> None:
-        fraction = step.fraction
-        if self.inverts and step.level:  # next to the inversion, matching costs nothing
-            fraction = (self.levels[0] - step.level) / self.levels[0]
-        self._tell(step, fraction * self.first)
-
-    def inversion(self, step: InversionStep) -> None:
-        fraction = (self.levels[0] - step.level + step.step / step.steps) / self.levels[0]
-        self._tell(Progress(0, f"inversion of relu{step.level}_1", step.level - 1), min(0.99, fraction) * self.first)
-
-    def refinement(self, step: Progress) -> None:
-        self._tell(step, 1 - (1 - step.fraction) * (1 - self.first))
-
-    def _tell(self, step: Progress, fraction: float) -> None:
-        if self.progress is not None:
-            self.progress(replace(step, fraction=fraction))
+    def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
+        """The style, prepared for pictures of this size; a few sizes are kept."""
+        size = fit_size(style.size, max(32, round(max(work_size) * self.settings.style_scale)))
+        costs = PIXEL_COSTS[self.encoder.kind]
+        cost = costs.refined if self.refine_steps and self.refiner is None else costs.forward
+        pixels = work_size[0] * work_size[1] + size[0] * size[1]
+        check_memory(self.device, pixels, costs.inverted if self.decoder is None else cost)
+        if size not in self._prepared:
+            while len(self._prepared) >= _STYLE_SIZES_KEPT:
+                self._prepared.pop(next(iter(self._prepared)))
+            self._prepared[size] = self.prepare(style.tensor(size))
+        return self._prepared[size]
 
 
 def stylize(content: Source, style: Source, **settings: Any) -> Image:
-    """One content picture in one style, as a Pillow image; takes what `Stylizer` takes, and `Settings` by name."""
+    """Stylize a picture; returns a Pillow image. Takes the arguments of `Stylizer`, and settings by name."""
     return Stylizer(**settings).set_style(style).stylize(content)
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of that name; "auto" takes CUDA, then Apple's MPS, then the CPU.
-
-    Raises:
-        SettingsError: no such device here; the message names those there are.
-    """
-    found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    if torch.backends.mps.is_available():
-        found.append("mps")
-    if name == "auto":
-        return torch.device(next((device for device in found if device != "cpu"), "cpu"))
-    if name not in found and not (name == "cuda" and "cuda:0" in found):
-        raise SettingsError(f"device: {name!r} is not available; use auto or one of: {', '.join(found)}")
-    return torch.device(name)
-
-
-def check_memory(device: torch.device, pixels: int, bytes_a_pixel: int) -> None:
-    """Refuse what would not fit: where memory is merely promised, the system ends a process that takes it at its word.
-
-    Args:
-        pixels: of content and style, as they are worked on.
-
-    Raises:
-        MemoryShortage: names the memory needed and there is, and the setting to lower.
-    """
-    if device.type == "cuda":
-        there = torch.cuda.get_device_properties(device).total_memory
-    elif hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    else:
-        return
-    needed = _BYTES_AT_REST + bytes_a_pixel * pixels
-    if needed > there:
-        raise MemoryShortage(
-            f"work_size: needs about {needed / 2**30:.1f} GiB of {there / 2**30:.1f}; lower --work-size or --size"
+def _check_optimizer(settings: Settings, has_decoder: bool) -> None:
+    """Refuse an optimiser if nothing is optimised."""
+    default = next(setting.default for setting in fields(Settings) if setting.name == "optimizer")
+    if has_decoder and settings.refine == 0 and settings.optimizer != default:
+        raise SettingsError(
+            "optimizer: nothing is optimised with a decoder and `refine` 0; raise `refine`, or leave `optimizer` out"
         )
 
 
-def _to_multiple(picture: Tensor, of: int = 8) -> Tensor:
-    """Repeat the right and lower edge until both sides are multiples, as three poolings need."""
-    height, width = (
-        max(side + -side % of, 2 * of) for side in picture.shape[2:]
-    )  # relu4_1 must be 2 wide to be reflected
-    extended = F.pad(picture, (0, width - picture.shape[3], 0, height - picture.shape[2]), mode="replicate")
-    return extended.contiguous(memory_format=torch.channels_last)
+def _refiner(
+    settings: Settings, encoder: VGG, path: str | Path | None, bundled: bool, place: torch.device
+) -> Refiner | None:
+    """The refiner on its device, or None if the encoder or the levels have none."""
+    has_levels = set(REFINED_LEVELS) <= set(settings.levels)
+    if path is not None and not (has_levels and settings.refines_learned):
+        raise SettingsError(
+            "refiner: needs `optimizer` learned, `refine` above 0, and `levels` that go through 3, 2, 1; leave it out"
+        )
+    if not settings.refines_learned or not has_levels or (path is None and not bundled):
+        return None
+    return _placed(load_compact_refiner(encoder) if path is None else load_refiner(encoder, path), place)
+
+
+def _placed(net: Network, device: torch.device) -> Network:
+    return net.to(device).to(memory_format=torch.channels_last)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from .workers import Workers
 
-_OWN = {"run", "images", "weights", "teacher", "start", "device", "timeout", "tensorboard", "quiet", "verbose"}
+_OWN = {"run", "images", "styles", "weights", "teacher", "start", "decoder", "pairs_on"}  # where files lie, and
+_OWN |= {"device", "timeout", "tensorboard", "quiet", "verbose"}  # what does not change the result
 
 
 def check_options(workers: Workers, options: Mapping[str, Any]) -> None:
@@ -21,6 +22,15 @@ def check_options(workers: Workers, options: Mapping[str, Any]) -> None:
     """
     named = {f"--{name.replace('_', '-')}": value for name, value in sorted(options.items()) if name not in _OWN}
     workers.check_alike(named, "start all with the same options")
+
+
+def check_network(workers: Workers, name: str, fingerprint: Tensor) -> None:
+    """Compare the weights of a network that each worker has loaded itself.
+
+    Raises:
+        SettingsError: on all workers alike, if two differ.
+    """
+    workers.check_alike({name: bytes(fingerprint.tolist()).hex()}, "give all machines the same file of weights")
 
 
 def check_crops(workers: Workers, crops: Tensor) -> None:

@@ -1,14 +1,14 @@
-"""A training loop that can be killed at any time and goes on as if nothing had happened, in one process or in several.
+"""A training loop that can be killed at any time and resumed with the same result, in a single process or in several.
 
-What a step does depends on the seed, on how many crops were seen, and on the states of all workers' optimisers. So that,
-the network and the losses not yet logged are a checkpoint. The first worker collects all of it in one file, which it
-writes under another name first: there is always one whole checkpoint, and workers need not share a folder.
+A step depends on the network, the seed, the number of crops seen so far, and the states of all workers' optimisers. A
+checkpoint holds all of these, and the losses that are not logged yet. The first worker collects them in a file, which it
+first writes under another name. So there is always a complete checkpoint, and the workers need not share a folder.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import math
 import pickle
 import time
 import warnings
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SettingsError, WeightsError
+from ..files import written_whole
 from ..optim import GenericAdam, QuantizedAdam, merged_state
 from .data import draw
 from .log import Log
@@ -33,28 +34,31 @@ _GO_ON, _SAVE, _STOP = 0, 1, 2  # what the first worker decides after a step
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How long, how fast and by which optimiser to train.
 
     Attributes:
-        folder: where the checkpoint and the log go.
-        steps: number of steps in all.
-        rate: step size. Of "adam" the largest: it rises over 200 steps, then falls linearly to 0 at the last step. Of
-            "generic-adam" and "quantized-adam" that of the first step: at step t it is rate / t^s, and nothing else
-            changes it.
-        batch: crops a step and worker.
+        folder: of the checkpoint and the log.
+        steps: number of steps.
+        rate: step size. With "adam" it rises to this value over 200 steps, then falls linearly to 0 at the last step.
+            With "generic-adam" and "quantized-adam" it is rate / t^s at step t, and nothing else changes it.
+        batch: crops that each worker sees a step.
         optimizer: "adam", "generic-adam" (`GenericAdam`) or "quantized-adam" (`QuantizedAdam`).
         settings: of the optimiser, by the names of its arguments: s, r and a; of "quantized-adam" also gradient_bits,
             weight_bits and error_feedback.
-        seed: of the initial weights and of what each step sees.
-        bfloat16: multiply in bfloat16 (weights stay float32); about twice as fast where the processor can.
+        seed: of the initial weights and of the crops that each step sees.
+        clip: the largest norm of all gradients together; longer gradients are shortened. Not for "quantized-adam".
+        bfloat16: multiply in bfloat16 (weights stay float32); about twice as fast on processors that support it.
         checkpoint_seconds: time between two checkpoints.
         validate: steps between two validations.
-        tensorboard: write the log for TensorBoard too.
-        resume: go on from the folder's checkpoint, if there is one; without it a folder that has one is refused, unless
-            torchrun has restarted the workers of this very run. All but the seed and the optimiser can be another than
-            before.
-        stop: asked after every step; when the first worker's says so, the run ends after a checkpoint.
+        tensorboard: also log for TensorBoard.
+        until: time (`time.monotonic`) at which the run ends, even if it has not taken all steps. Adam's step size falls
+            with the share of the steps or of that time, whichever is larger, so it is 0 at the end in both cases. The
+            number of steps depends on the machine, so such a run cannot be repeated exactly.
+        resume: continue from the folder's checkpoint, if it has any. Without `resume` such a folder is refused, unless
+            torchrun has restarted the workers of this very run. The seed, the optimiser and the kind of network must be
+            those of the checkpoint; all else may change.
+        stop: asked after every step; if the first worker's says yes, the run ends after a checkpoint.
     """
 
     folder: Path
@@ -64,56 +68,70 @@ class Plan:
     optimizer: str = "adam"
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    clip: float = math.inf
     bfloat16: bool = False
     checkpoint_seconds: float = 180
     validate: int = 500
     tensorboard: bool = False
+    until: float = math.inf
     resume: bool = False
     stop: Callable[[], bool] = lambda: False
 
+    def share_of_time(self, share: float) -> float:
+        """The time (`time.monotonic`) when that share of the time from now to the end has passed."""
+        return self.until if self.until == math.inf else (1 - share) * time.monotonic() + share * self.until
+
 
 @dataclass(frozen=True)
-class Progress:
-    """What is known after a step: its number (from 1), of how many, and this worker's smoothed losses by name."""
+class TrainingProgress:
+    """The state after a step.
+
+    Attributes:
+        step, steps: its number, from 1, and the number of steps.
+        losses: this worker's smoothed losses by name.
+        stopped: whether the run ends here because it was asked to.
+    """
 
     step: int
     steps: int
     losses: dict[str, float]
+    stopped: bool = False
 
 
 def train(
     net: nn.Module,
     losses: Callable[[Tensor], dict[str, Tensor]],
     crops: int,
-    plan: Plan,
+    plan: TrainingPlan,
     workers: Workers | None = None,
     kind: str = "a network",
     validate: Callable[[], tuple[Tensor, dict[str, float]]] | None = None,
-) -> Iterator[Progress]:
-    """Minimise the sum of the losses, yielding after each step; at the end the network has its weights unrounded.
+) -> Iterator[TrainingProgress]:
+    """Minimise the sum of the losses, yielding after each step. At the end the network has its unrounded weights.
 
     Args:
-        net: what is trained, on its device; all workers start with the weights of the first one.
-        losses: of the crops with these numbers, int64 (batch,), by name and already weighted.
-        crops: how many there are to draw from. All are seen once an epoch, by one worker or another.
-        plan: see `Plan`; the same on all workers.
-        workers: who trains together, see `joined`; by default this process alone.
-        kind: what the network is, in words; a checkpoint of another kind is refused.
+        net: the network to train, on its device; all workers start with the weights of the first worker.
+        losses: takes the numbers of crops, int64 (batch,), and returns their losses by name, already weighted.
+        crops: the number of crops to draw from. An epoch sees each crop once, on any of the workers.
+        plan: see `TrainingPlan`; the same on all workers.
+        workers: the processes that train together, see `joined`; by default this process alone.
+        kind: of the network, in words; a checkpoint of another kind is refused.
         validate: makes a picture, (3, H, W) in [0, 1], and figures, for the log; only the first worker calls it.
 
     Raises:
-        SettingsError: a setting of the optimiser is out of its range, or the folder holds another run.
-        WeightsError: the checkpoint is damaged or of another network.
+        SettingsError: a setting of the optimiser is out of range, or the folder holds another run.
+        WeightsError: the checkpoint is damaged or belongs to another network.
         WorkerError: a gradient is not finite, or a worker is lost; see `Workers` and `QuantizedAdam`.
 
-    If the number of workers has changed since the checkpoint, the run goes on from the same position in the epoch.
-    "quantized-adam" then also warns: each worker starts from the mean of the old ones' moments and rounding errors.
+    If the number of workers has changed since the checkpoint, the run continues at the same position in the epoch. With
+    "quantized-adam" each worker then starts from the mean of the old workers' moments and rounding errors, and a warning
+    says so.
     """
     workers = workers or Workers()
     device = next(net.parameters()).device
     optimizer = _optimizer(net, plan)
     checkpoint = plan.folder / "checkpoint.pt"
-    made = {"with --seed": plan.seed, "with --optimizer": plan.optimizer, "as": kind}  # what a run may not change
+    made = {"with `seed`": plan.seed, "with `optimizer`": plan.optimizer, "as": kind}  # a resumed run must agree on these
     there = workers.gathered(checkpoint.exists())
     resume = plan.resume or workers.restarted(str(checkpoint.resolve()))
     state = workers.from_first(lambda: _begin(checkpoint, there, made, net, resume))
@@ -124,25 +142,17 @@ def train(
     except (RuntimeError, KeyError, ValueError) as error:
         raise _refusal(checkpoint, error) from None
     workers.begin(str(checkpoint.resolve()))
-
-    def save(step: int) -> None:
-        optimizers = _states(optimizer, workers) if step else []
-        if workers.first:
-            run = {"made": made, "step": step, "seen": seen, "losses": means.sums}
-            _save(checkpoint, {**run, "net": _kept(net), "optimizers": optimizers})
-            if isinstance(optimizer, QuantizedAdam) and step:
-                _write_certificate(plan.folder / "certificate.json", optimizer)
-
+    clock, keeper = _Clock(plan.until, state.get("passed", 0.0)), _Keeper(checkpoint, made, net, optimizer, workers)
     if not done:
-        save(0)  # so that there is one from the first step on
-    saved = time.monotonic()
+        keeper.save(0, 0, 0.0, {})  # from the first step on there is a checkpoint
+    passed = clock.passed(workers)
     with closing(Log(plan.folder if workers.first else None, done, plan.tensorboard)) as log:
-        for step in range(done, plan.steps):
+        for step in range(done, plan.steps if passed < 1 else done):
             chosen = draw(crops, plan.seed, seen + workers.rank * plan.batch, plan.batch)
             seen += workers.world * plan.batch
             if plan.optimizer == "adam":
                 for group in optimizer.param_groups:
-                    group["lr"] = plan.rate * min(1, (step + 1) / _WARMUP) * (1 - step / plan.steps)
+                    group["lr"] = plan.rate * min(1, (step + 1) / _WARMUP) * (1 - max(step / plan.steps, passed))
             with torch.autocast(device.type, torch.bfloat16, enabled=plan.bfloat16):
                 parts = losses(chosen)
             optimizer.zero_grad()
@@ -152,37 +162,26 @@ def train(
                 optimizer.tell_loss(sum(known.values()))
             else:
                 workers.average_gradients(net.named_parameters())
+                if plan.clip < math.inf:
+                    nn.utils.clip_grad_norm_(net.parameters(), plan.clip)
             optimizer.step()
             means.add(known)
             if (step + 1) % _LOG_EVERY == 0:
                 log.row("losses", step + 1, means.taken())
             if validate is not None and (step + 1) % plan.validate == 0:
                 _validate(validate, optimizer, workers, log, step + 1)
-            due = time.monotonic() - saved > plan.checkpoint_seconds or step + 1 == plan.steps
-            decided = workers.agreed(_STOP if plan.stop() else _SAVE if due else _GO_ON)
+            passed = clock.passed(workers)
+            ended = step + 1 == plan.steps or passed >= 1
+            due = ended or keeper.age > plan.checkpoint_seconds
+            decided = workers.agreed(_STOP if plan.stop() and not ended else _SAVE if due else _GO_ON)
             if decided != _GO_ON:
-                save(step + 1)
-                saved = time.monotonic()
-            yield Progress(step + 1, plan.steps, means.smoothed)
-            if decided == _STOP:
+                keeper.save(step + 1, seen, passed, means.sums)
+            yield TrainingProgress(step + 1, plan.steps, means.smoothed, decided == _STOP)
+            if ended or decided == _STOP:
                 break
     with _full_precision(optimizer):
         unrounded = _kept(net)
     net.load_state_dict(unrounded)
-
-
-# --------------------------------------------------------------------------------------------------------- optimisers
-
-
-def _optimizer(net: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-    names, parameters = zip(*net.named_parameters(), strict=True)
-    if plan.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=plan.rate, betas=(0.9, 0.99), **plan.settings)
-    if plan.optimizer == "generic-adam":
-        return GenericAdam(parameters, lr=plan.rate, **plan.settings)
-    if plan.optimizer == "quantized-adam":
-        return QuantizedAdam([{"params": parameters, "param_names": list(names)}], lr=plan.rate, **plan.settings)
-    raise SettingsError(f"optimizer: {plan.optimizer!r} is unknown; use adam, generic-adam or quantized-adam")
 
 
 def _validate(
@@ -193,17 +192,25 @@ def _validate(
     step: int,
 ) -> None:
     """Log what validation shows of the weights in full precision."""
-    with _full_precision(optimizer):  # all workers together: none may have all of the weights
+    with _full_precision(optimizer):  # all workers together: perhaps none has all of the weights
         shown = validate() if workers.first else None
     if shown is not None:
         log.picture("validation", step, shown[0])
         log.row("validation", step, shown[1])
 
 
-def _write_certificate(path: Path, optimizer: QuantizedAdam) -> None:
-    beside = path.with_suffix(".tmp")
-    beside.write_text(json.dumps(optimizer.certificate(), indent=2) + "\n")
-    os.replace(beside, path)
+# --------------------------------------------------------------------------------------------------------- optimisers
+
+
+def _optimizer(net: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:
+    names, parameters = zip(*net.named_parameters(), strict=True)
+    if plan.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=plan.rate, betas=(0.9, 0.99), **plan.settings)
+    if plan.optimizer == "generic-adam":
+        return GenericAdam(parameters, lr=plan.rate, **plan.settings)
+    if plan.optimizer == "quantized-adam":
+        return QuantizedAdam([{"params": parameters, "param_names": list(names)}], lr=plan.rate, **plan.settings)
+    raise SettingsError(f"optimizer: {plan.optimizer!r} is unknown; use adam, generic-adam or quantized-adam")
 
 
 def _full_precision(optimizer: torch.optim.Optimizer) -> AbstractContextManager[None]:
@@ -211,14 +218,14 @@ def _full_precision(optimizer: torch.optim.Optimizer) -> AbstractContextManager[
 
 
 def _states(optimizer: torch.optim.Optimizer, workers: Workers) -> list[dict[str, Any]]:
-    """The states of all workers' optimisers on the first worker, on the CPU; just one where all are the same."""
+    """On the first worker: the states of all workers' optimisers, on the CPU; a single state if all are the same."""
     state = optimizer.state_dict()
     state["state"] = {index: _on_cpu(entries) for index, entries in state["state"].items()}
     return workers.gathered(state) if isinstance(optimizer, QuantizedAdam) else [state]
 
 
 def _load(optimizer: torch.optim.Optimizer, states: list[dict[str, Any]], workers: Workers) -> None:
-    """Give the optimiser this worker's state out of those of a checkpoint, but leave it its settings."""
+    """Give the optimiser the state of this worker from a checkpoint. It keeps its own settings."""
     if not states:
         return
     if not isinstance(optimizer, QuantizedAdam):
@@ -227,7 +234,7 @@ def _load(optimizer: torch.optim.Optimizer, states: list[dict[str, Any]], worker
         state = states[workers.rank]
     else:
         warnings.warn(
-            f"the checkpoint is of {len(states)} workers, not {workers.world}: each starts from the mean of their "
+            f"the checkpoint is of {len(states)} workers, not {workers.world}: each starts from the mean of the old "
             "moments and rounding errors, so no update is lost",
             stacklevel=2,
         )
@@ -240,18 +247,18 @@ def _load(optimizer: torch.optim.Optimizer, states: list[dict[str, Any]], worker
 
 
 def _begin(checkpoint: Path, there: list[bool], made: dict[str, Any], net: nn.Module, resume: bool) -> dict[str, Any]:
-    """What the run starts from: the checkpoint, which workers may find ``there`` or not, or the network as it is."""
+    """The start of a run: the checkpoint, or the network as it is. ``there`` says which workers see a checkpoint."""
     if resume and any(there) and not there[0]:
         raise SettingsError(
             f"{checkpoint}: worker {there.index(True)} has it, but not worker 0, which reads it; copy it to that "
-            "machine, or give all machines the same --run folder"
+            "machine, or give all machines the same `run` folder"
         )
     if not there[0]:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         return {"step": 0, "seen": 0, "losses": {}, "net": _kept(net), "optimizers": []}
     if not resume:
         raise SettingsError(
-            f"{checkpoint.parent}: holds another training run; pass --resume to go on, or another --run folder"
+            f"{checkpoint.parent}: holds another training run; pass `resume` to continue it, or another `run` folder"
         )
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -260,7 +267,7 @@ def _begin(checkpoint: Path, there: list[bool], made: dict[str, Any], net: nn.Mo
         raise _refusal(checkpoint, error) from None
     for how in differing:
         raise SettingsError(
-            f"{checkpoint}: was trained {how} {state['made'][how]}, not {made[how]}; go on alike, or pass another --run"
+            f"{checkpoint}: was trained {how} {state['made'][how]}, not {made[how]}; go on alike, or pass another `run`"
         )
     return state
 
@@ -270,13 +277,37 @@ def _refusal(checkpoint: Path, error: Exception) -> WeightsError:
     return WeightsError(f"{checkpoint}: not a checkpoint of this network: {reason}; remove it")
 
 
-def _save(checkpoint: Path, state: dict[str, Any]) -> None:
-    beside = checkpoint.with_suffix(".tmp")
-    with beside.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, checkpoint)
+class _Keeper:
+    """Writes checkpoints, on the first worker, with the states of all; and quantized Adam's certificate beside them."""
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        made: dict[str, Any],
+        net: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        workers: Workers,
+    ) -> None:
+        self._checkpoint, self._made = checkpoint, made
+        self._net, self._optimizer, self._workers = net, optimizer, workers
+        self._saved = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Of the last checkpoint, in seconds."""
+        return time.monotonic() - self._saved
+
+    def save(self, step: int, seen: int, passed: float, losses: dict[str, float]) -> None:
+        optimizers = _states(self._optimizer, self._workers) if step else []
+        if self._workers.first:
+            run = {"made": self._made, "step": step, "seen": seen, "passed": passed, "losses": losses}
+            with written_whole(self._checkpoint) as file:
+                torch.save({**run, "net": _kept(self._net), "optimizers": optimizers}, file)
+            if isinstance(self._optimizer, QuantizedAdam) and step:
+                certificate = json.dumps(self._optimizer.certificate(), indent=2) + "\n"
+                with written_whole(self._checkpoint.with_name("certificate.json")) as file:
+                    file.write(certificate.encode())
+        self._saved = time.monotonic()
 
 
 def _kept(net: nn.Module) -> dict[str, Tensor]:
@@ -288,11 +319,26 @@ def _on_cpu(entries: dict[str, Any]) -> dict[str, Any]:
     return {name: value.cpu() if isinstance(value, Tensor) else value for name, value in entries.items()}
 
 
+class _Clock:
+    """What share of its time a run has used, going on from ``before``; 0 where no time is set."""
+
+    def __init__(self, until: float, before: float) -> None:
+        self.begun, self.until, self.before = time.monotonic(), until, before
+
+    def passed(self, workers: Workers) -> float:
+        """The first worker's clock counts for all."""
+        if self.until == math.inf:
+            return 0.0
+        share = (time.monotonic() - self.begun) / max(self.until - self.begun, 1e-9)
+        return workers.from_first(lambda: min(1.0, self.before + (1 - self.before) * share))
+
+
 class _Means:
     """Mean losses since the last row of the log, and smoothed ones to show."""
 
     def __init__(self, sums: Mapping[str, float], count: int) -> None:
-        self.sums, self.count, self.smoothed = dict(sums), count, {}
+        self.sums, self.count = dict(sums), count
+        self.smoothed: dict[str, float] = {}
 
     def add(self, losses: dict[str, float]) -> None:
         for name, loss in losses.items():

@@ -24,8 +24,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ..devices import choose_device
 from ..errors import SettingsError, StyleShuffleError, WorkerError
-from ..stylizer import choose_device
+from ..files import reason_of
 
 T = TypeVar("T")
 _joins = itertools.count()
@@ -79,7 +80,7 @@ class Workers:
             if number:
                 raise WorkerError(
                     f"worker {rank}: the gradient of {names[int(number) - 1]} is not finite, or too large to square; "
-                    "all workers stopped before this step: lower --lr and go on with --resume"
+                    "all workers stopped before this step: lower `lr` and go on with `resume`"
                 )
 
     def agreed(self, decision: int) -> int:
@@ -152,7 +153,7 @@ class Workers:
         except RuntimeError as error:
             raise WorkerError(
                 f"worker {self.rank}: lost contact with the other workers: {_reason(error)}; see how they ended, then "
-                "start all again with --resume"
+                "start all again with `resume`"
             ) from None
 
 
@@ -183,7 +184,7 @@ def joined(device: str, timeout: float) -> Iterator[Workers]:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise WorkerError(
             f"worker {workers.rank}: cannot reach the other workers through {where}: {_reason(error)}; start all of them "
-            "with torchrun and the same --rdzv-endpoint"
+            "with torchrun and the same rendezvous endpoint"
         ) from None
     try:
         yield workers
@@ -223,6 +224,6 @@ def _own_device(name: str, local_rank: int) -> torch.device:
 
 
 def _reason(error: Exception) -> str:
-    """What gloo, NCCL or the store say, as one short line, without the places in their sources."""
-    said = _SOURCE.sub("", str(error)).strip() or type(error).__name__
-    return said.splitlines()[0].split(". ")[0]
+    """What gloo, NCCL or the store say: the first sentence, without the place in their sources."""
+    said = _SOURCE.sub("", str(error)).strip()
+    return said.splitlines()[0].split(". ")[0] if said else reason_of(error)

@@ -1,0 +1,108 @@
+"""Options that commands share, and those made from `Settings`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import Field, fields
+from typing import Any
+
+import click
+
+from ..settings import CONVENTIONS, ENCODERS, Rule, Settings, rule_of
+
+FILE = click.Path(dir_okay=False)
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not _DEVICE.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not one of auto, cpu, cuda, cuda:0, cuda:1, ..., mps.")
+    return value
+
+
+device_option = click.option(
+    "--device", default="auto", metavar="auto|cpu|cuda[:N]|mps", callback=_check_device, help="Where to compute."
+)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
+
+
+def verbose_option(help: str) -> Callable[[Any], Any]:
+    return click.option("-v", "--verbose", is_flag=True, help=help)
+
+
+def check_loudness(quiet: bool, verbose: bool) -> None:
+    """Refuse --quiet together with --verbose."""
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose contradict each other; use one of them")
+
+
+def encoder_option(help: str) -> Callable[[Any], Any]:
+    return click.option("--encoder", default="compact", type=click.Choice(ENCODERS), help=help)
+
+
+def convention_option(help: str) -> Callable[[Any], Any]:
+    return click.option("--convention", type=click.Choice(CONVENTIONS), help=help)
+
+
+def weights_option(help: str, type: Any = FILE, metavar: str | None = None) -> Callable[[Any], Any]:
+    return click.option("--weights", type=type, metavar=metavar, help=help)
+
+
+ENCODER_WEIGHTS = "The encoder's weights; default: the bundled ones, or torchvision's VGG-19, downloaded once."
+
+
+# ------------------------------------------------------------------------------------- options made from the settings
+
+
+class _Numbers(click.ParamType):
+    """Comma-separated numbers, each in a range."""
+
+    name = "numbers"
+
+    def __init__(self, number: Any) -> None:
+        self.number = number
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(self.number.convert(part, param, ctx) for part in parts)
+
+
+def setting_options(names: tuple[str, ...]) -> Callable[[Any], Any]:
+    """Decorator: the options of these settings, in this order."""
+    by_name = {setting.name: setting for setting in fields(Settings)}
+
+    def decorate(command: Any) -> Any:
+        for name in reversed(names):
+            command = _option(by_name[name])(command)
+        return command
+
+    return decorate
+
+
+def _option(setting: Field[Any]) -> Callable[[Any], Any]:
+    """The option of a setting: its name with hyphens, its type, default, range and help."""
+    flag, rule = "--" + setting.name.replace("_", "-"), rule_of(setting)
+    default: Any = setting.default
+    if rule.kind is bool:
+        return click.option(f"{flag}/--no-{flag[2:]}", default=default, help=rule.help)
+    if rule.choices:
+        return click.option(flag, type=click.Choice(rule.choices), default=default, help=rule.help)
+    if rule.levels is not None:
+        return click.option(
+            flag,
+            type=_Numbers(_number(rule)),
+            metavar="N,N,...",
+            default=",".join(map(str, default)),
+            help=f"{rule.help} Each from {rule.low} to {rule.high}.",
+        )
+    return click.option(
+        flag, type=_number(rule), metavar="N" if rule.kind is int else "X", default=default, help=rule.help
+    )
+
+
+def _number(rule: Rule) -> Any:
+    if rule.kind is int:
+        return click.IntRange(int(rule.low), int(rule.high))
+    return click.FloatRange(rule.low, rule.high)

@@ -1,0 +1,1 @@
+"""Measures of results, and the losses that reshuffling connects."""

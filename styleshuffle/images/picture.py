@@ -1,0 +1,99 @@
+"""The picture that travels through styleshuffle: upright sRGB pixels, their depth and, if any, the alpha channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PIL import Image
+
+from ..errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An upright picture in sRGB.
+
+    Attributes:
+        rgb: (H, W, 3), uint8, or float32 in [0, 1].
+        alpha: (H, W) uint8, 0 transparent to 255 opaque; None where every pixel is opaque.
+        bits: bits a channel that are worth writing: 16 for 16-bit grey files, float arrays and float tensors, else 8. A
+            result has the bits of its content.
+    """
+
+    rgb: np.ndarray
+    alpha: np.ndarray | None = None
+    bits: Literal[8, 16] = 8
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.rgb.shape[1], self.rgb.shape[0]
+
+    def tensor(self, size: tuple[int, int] | None = None) -> torch.Tensor:
+        """The colours as a (1, 3, H, W) float32 tensor in [0, 1], without the alpha.
+
+        Args:
+            size: (width, height) to resample to, antialiased (Lanczos); None keeps the size.
+
+        Raises:
+            SettingsError: a side of `size` is below 1.
+        """
+        import torch
+
+        rgb = self.rgb if size is None or tuple(size) == self.size else _resize(self.rgb, size)
+        planes = torch.from_numpy(rgb).permute(2, 0, 1)[None]
+        if planes.dtype == torch.uint8:
+            return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+        return planes.clone(memory_format=torch.contiguous_format)
+
+    def pil(self) -> Image.Image:
+        """The picture as an 8-bit Pillow image, RGB, or RGBA where it has an alpha channel."""
+        image = Image.fromarray(to_bytes(self.rgb))
+        if self.alpha is not None:
+            image.putalpha(Image.fromarray(self.alpha))
+        return image
+
+
+def fit_size(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
+    """The (width, height) with the aspect ratio of `size` and the longer side `long_side`; it can shrink or grow.
+
+    The shorter side is rounded to the nearest pixel and is at least 1. None keeps the size.
+
+    Raises:
+        SettingsError: `long_side` or a side of `size` is below 1.
+    """
+    width, height = size
+    if width < 1 or height < 1:
+        raise SettingsError(f"size {width} x {height}: a picture has at least one pixel; give sides of 1 or more")
+    if long_side is None:
+        return width, height
+    if long_side < 1:
+        raise SettingsError(f"long side {long_side}: a picture has at least one pixel; give 1 or more")
+    longer = max(width, height)
+
+    def scaled(side: int) -> int:
+        return max(1, (2 * side * long_side + longer) // (2 * longer))
+
+    return scaled(width), scaled(height)
+
+
+def _resize(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resample (H, W, 3) uint8 or float32 to `size`, (width, height), by Lanczos. Values stay in range."""
+    if min(size) < 1:
+        raise SettingsError(f"size {size[0]} x {size[1]}: a picture has at least one pixel; give sides of 1 or more")
+    if rgb.dtype == np.uint8:
+        return np.array(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
+    planes = [np.asarray(Image.fromarray(rgb[..., c]).resize(size, Image.Resampling.LANCZOS)) for c in range(3)]
+    return np.stack(planes, axis=-1).clip(0, 1)
+
+
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    """uint8 as it is; floats in [0, 1] to the nearest of 0..255, clipped."""
+    if values.dtype == np.uint8:
+        return values
+    return (values.clip(0, 1) * 255 + 0.5).astype(np.uint8)

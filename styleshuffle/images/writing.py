@@ -1,0 +1,193 @@
+"""Write pictures: a `Picture`, a Pillow image, an array or a tensor, into a file or a stream."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from ..files import one_line, reason_of, written_whole
+from .arrays import is_tensor, to_pil
+from .picture import Picture
+from .reading import read
+from .refusals import exists_already, not_writable, path_name, refusal, stream_name
+
+if TYPE_CHECKING:
+    import torch
+
+WRITABLE = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+"""Suffix to Pillow format of the files that `write` makes."""
+
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": "4:4:4"},
+    "PNG": {},
+    "WEBP": {"quality": 95},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+}
+_LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
+
+
+def write(
+    image: Picture | Image.Image | torch.Tensor | np.ndarray,
+    target: str | os.PathLike[str] | BinaryIO,
+    *,
+    format: str | None = None,
+    overwrite: bool = False,
+) -> list[str]:
+    """Write a picture as 8-bit sRGB. A file is written as a whole or not at all.
+
+    JPEG has quality 95 without colour subsampling, WebP has quality 95, PNG and TIFF are lossless. The alpha channel is
+    kept if the format has one. JPEG has none, so the picture is put on white. No metadata is written.
+
+    A file is first written under a hidden name beside the target and then renamed. After an error or Ctrl-C an existing
+    target is unchanged and no other file is left. A new file has the usual permissions, a replaced file keeps its own.
+    A link is followed.
+
+    Args:
+        image: a `Picture`, a Pillow image, an array or a tensor, as `read` takes them; floats of a tensor are clipped to
+            [0, 1].
+        target: a path, or a binary stream.
+        format: a suffix of `WRITABLE`, with or without the dot. A stream needs it; a path's default is its own suffix.
+        overwrite: replace an existing file.
+
+    Returns:
+        One-line warnings about what the format could not hold.
+
+    Raises:
+        PictureError: the format is unknown or cannot hold the size, or the target cannot be written.
+    """
+    pil = _as_pil(image)
+    if isinstance(target, str | os.PathLike):
+        encoding = check_target(target, format=format, overwrite=overwrite, size=pil.size)
+        name = path_name(target)
+    else:
+        name = stream_name(target)
+        encoding = _encoding(name, format, "")
+        _check_side(name, encoding, pil.size)
+    flat, losses = _flattened(pil, name) if encoding == "JPEG" else (pil, [])
+    content = _encoded(flat, encoding, name)
+    if isinstance(target, str | os.PathLike):
+        _store(content, target, name, overwrite)
+    else:
+        _pour(content, target, name)
+    return losses
+
+
+def check_target(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    overwrite: bool = False,
+    size: tuple[int, int] | None = None,
+) -> str:
+    """Refuse a path that `write` would refuse, before the picture is made; otherwise return its Pillow format.
+
+    Args:
+        path, format, overwrite: as for `write`.
+        size: (width, height) of the picture, if known.
+
+    Raises:
+        PictureError: as `write`, if the reason is known before writing.
+    """
+    name = path_name(path)
+    if "\0" in os.fsdecode(path):
+        raise refusal(name, "is not a file name", "leave out the null character")
+    file = Path(os.path.realpath(path))
+    if os.path.isdir(file):
+        raise refusal(name, "is a folder", "name a file in it")
+    encoding = _encoding(name, format, Path(os.fsdecode(path)).suffix)
+    if size is not None:
+        _check_side(name, encoding, size)
+    if not os.path.isdir(file.parent):
+        raise refusal(name, f"there is no folder {one_line(file.parent)}", "make it first, or name another folder")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise not_writable(file, name)
+    if os.path.exists(file):
+        if not overwrite:
+            raise exists_already(name)
+        if not os.path.isfile(file) or not os.access(file, os.W_OK):
+            raise refusal(name, "is write-protected or not an ordinary file", "name another file")
+    return encoding
+
+
+def _encoding(name: str, format: str | None, suffix: str) -> str:
+    """The Pillow format that `format` names, or else the suffix."""
+    works = ", ".join(sorted(WRITABLE))
+    chosen = "." + format.lower().removeprefix(".") if format else suffix.lower()
+    if chosen in WRITABLE:
+        return WRITABLE[chosen]
+    if not chosen:
+        raise refusal(name, "does not say which format to write", f"use one of {works}")
+    raise refusal(name, f"cannot write {one_line(chosen)} files", f"use one of {works}")
+
+
+def _check_side(name: str, encoding: str, size: tuple[int, int]) -> None:
+    longest = _LONGEST_SIDE.get(encoding)
+    if longest is not None and max(size) > longest:
+        reason = f"{encoding} holds at most {longest} pixels a side, the picture is {size[0]} x {size[1]}"
+        raise refusal(name, reason, "write PNG or TIFF")
+
+
+def _as_pil(image: Picture | Image.Image | torch.Tensor | np.ndarray) -> Image.Image:
+    """RGB, or RGBA, without metadata."""
+    if is_tensor(image):
+        return to_pil(image)  # type: ignore[arg-type]
+    if isinstance(image, Picture):
+        return image.pil()
+    if isinstance(image, Image.Image | np.ndarray):
+        return read(image, max_pixels=sys.maxsize).pil()
+    raise refusal(type(image).__name__, "not a picture", "pass a Picture, an image, a tensor or an array")
+
+
+def _flattened(image: Image.Image, name: str) -> tuple[Image.Image, list[str]]:
+    """The image on white, and a warning if that changed it."""
+    if image.mode != "RGBA":
+        return image, []
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image.getchannel("A"))
+    return white, [f"{name}: JPEG has no transparency, so the picture was put on white; write PNG, WebP or TIFF"]
+
+
+def _encoded(image: Image.Image, encoding: str, name: str) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, format=encoding, **_SAVE_OPTIONS[encoding])
+    except MemoryError as error:
+        raise refusal(name, "does not fit into memory", "make a smaller picture") from error
+    except Exception as error:  # an encoder can raise any error
+        raise refusal(name, f"cannot be encoded as {encoding} ({reason_of(error)})", "try PNG") from error
+    return buffer.getvalue()
+
+
+def _store(content: bytes, path: str | os.PathLike[str], name: str, overwrite: bool) -> None:
+    """Put the content under the path in one step."""
+    try:
+        with written_whole(path, overwrite) as file:
+            file.write(content)
+    except FileExistsError as error:
+        raise exists_already(name) from error
+    except PermissionError as error:
+        raise not_writable(Path(os.path.realpath(path)), name) from error
+    except OSError as error:
+        remedy = "check the space and the state of the disk, or write to another disk"
+        raise refusal(name, f"cannot be written ({reason_of(error)})", remedy) from error
+
+
+def _pour(content: bytes, stream: BinaryIO, name: str) -> None:
+    """Write all of the content to a stream, which may take only a part of it at a time."""
+    rest = memoryview(content)
+    try:
+        while rest:
+            taken = stream.write(rest)
+            rest = rest[len(rest) if taken is None else taken :]
+        if hasattr(stream, "flush"):
+            stream.flush()
+    except (TypeError, AttributeError) as error:
+        raise refusal(name, "is not a binary stream", "pass a binary stream, such as sys.stdout.buffer") from error
+    except (OSError, ValueError) as error:
+        raise refusal(name, f"cannot be written ({reason_of(error)})", "check the receiver") from error

@@ -1,0 +1,1 @@
+"""Networks: the VGG feature extractor, its decoder chain, and their weights."""

@@ -1,0 +1,107 @@
+"""What patches are compared by: one short unit vector a position, so that a dot product is a patch similarity.
+
+The similarity of two R x R patches is the mean over their positions of the cosine between the two feature vectors (Gu et
+al., "Arbitrary style transfer with deep feature reshuffle", CVPR 2018, as their released code computes it). Features are
+first *instance-normalised*, each picture by its own channel means and deviations: with raw ones every smooth grey region
+of the content would go to the few smooth patches of the style. Two projections onto principal axes of the style, of the
+channels and then of whole patches, keep the vectors short; dot products of the short vectors stand for the long ones.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_SAMPLE = 4096  # positions that the axes of patches are found from, about
+_BLOCK = 65536  # positions described at a time
+
+
+@dataclass(frozen=True)
+class Describer:
+    """Maps features to descriptors; made from a style's features by `fit_describer`.
+
+    Attributes:
+        patch: side R of a patch.
+        channel_axes: (C, c).
+        patch_axes: (c R^2, d), or None where patches are already short enough.
+        tone_weight: similarity that is lost where the luminance misses its aim by 1; at 0 descriptors have no columns
+            for the luminance.
+    """
+
+    patch: int
+    channel_axes: Tensor
+    patch_axes: Tensor | None
+    tone_weight: float = 0.0
+
+    def __call__(self, features: Tensor, aim: Tensor | None = None, light: Tensor | None = None) -> Tensor:
+        """Descriptors of features (C, H, W): (H W, d), of norm at most 1, and the columns for the luminance.
+
+        The product of the columns of content and style is -w (a - l)^2 + w a^2, with w the weight, a the aim and l the
+        luminance, and the last term is the same for all patches of the style that a place can take.
+
+        Args:
+            aim: luminance (H, W) that is aimed at, of a content.
+            light: luminance (H, W) of a style.
+        """
+        described = self._described(features)
+        if not self.tone_weight:
+            return described
+        luminance = light if aim is None else aim
+        if luminance is None:
+            raise ValueError("this describer looks at the luminance; pass aim or light")
+        values = luminance.flatten()[:, None] - 0.5
+        root = (2 * self.tone_weight) ** 0.5
+        last = torch.full_like(values, root) if light is None else -root / 2 * values.square()
+        return torch.cat([described, root * values, last], 1)
+
+    def _described(self, features: Tensor) -> Tensor:
+        unit = _unit_positions(features, self.channel_axes)
+        rows = max(1, _BLOCK // features.shape[2])
+        padded = reflect(unit, self.patch // 2)
+        halo = self.patch - 1
+        blocks = [
+            self._patches(padded[:, top : top + min(rows, features.shape[1] - top) + halo])
+            for top in range(0, features.shape[1], rows)
+        ]
+        return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+
+    def _patches(self, padded: Tensor, step: int = 1) -> Tensor:
+        patches = F.unfold(padded[None], self.patch, stride=step)[0].T / self.patch
+        return patches.contiguous() if self.patch_axes is None else F.normalize(patches @ self.patch_axes, dim=1)
+
+
+def fit_describer(features: Tensor, patch: int, channels: int, length: int) -> Describer:
+    """Axes for descriptors of at most ``length`` numbers from a style's features (C, H, W), through ``channels``."""
+    normal = instance_normalise(features).flatten(1)
+    axes = _principal_axes(normal @ normal.T / normal.shape[1], channels)
+    whole = Describer(patch, axes, None)
+    if axes.shape[1] * patch**2 <= length:
+        return whole
+    step = max(1, math.isqrt(features[0].numel() // _SAMPLE))
+    rows = whole._patches(reflect(_unit_positions(features, axes), patch // 2), step)
+    return Describer(patch, axes, _principal_axes(rows.T @ rows / len(rows), length))
+
+
+def instance_normalise(features: Tensor) -> Tensor:
+    """Features (C, H, W) with mean 0 and deviation 1 in each channel; constant channels become 0."""
+    deviation, mean = torch.std_mean(features, (1, 2), correction=0, keepdim=True)
+    return (features - mean) / deviation.clamp_min(1e-5 * float(deviation.max().clamp_min(1e-12)))
+
+
+def _unit_positions(features: Tensor, axes: Tensor) -> Tensor:
+    projected = torch.einsum("chw,ck->khw", instance_normalise(features), axes)
+    return F.normalize(projected, dim=0, eps=1e-6)
+
+
+def _principal_axes(square: Tensor, count: int) -> Tensor:
+    return torch.linalg.eigh(square).eigenvectors[:, -count:].contiguous()
+
+
+def reflect(features: Tensor, border: int) -> Tensor:
+    """Reflected borders; repeated ones where the picture is too small to reflect."""
+    small = min(features.shape[1:]) <= border
+    return F.pad(features[None], (border,) * 4, mode="replicate" if small else "reflect")[0]

@@ -1,0 +1,70 @@
+"""The nearest-neighbour field (NNF): for each content position the style position whose patch it takes.
+
+A field carries the prices of the style's patches (see `matching`), so that it can go to finer grids with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Grid = tuple[int, int]
+"""Height and width in positions."""
+
+
+@dataclass(frozen=True)
+class NNF:
+    """A nearest-neighbour field with prices.
+
+    Attributes:
+        match: (H, W), int64: for each content position the row-major index of its style position.
+        prices: (H', W'): what is added to the similarity with each style position.
+    """
+
+    match: Tensor
+    prices: Tensor
+
+    @property
+    def content(self) -> Grid:
+        height, width = self.match.shape
+        return height, width
+
+    @property
+    def style(self) -> Grid:
+        height, width = self.prices.shape
+        return height, width
+
+
+def grid_of(features: Tensor) -> Grid:
+    """The grid of features (C, H, W)."""
+    _, height, width = features.shape
+    return height, width
+
+
+def upsample(nnf: NNF, content: Grid, style: Grid) -> NNF:
+    """The same field on finer grids: each position takes its parent's match, shifted as it lies in the parent."""
+    row_parents, row_shifts = _parents(content[0], nnf.content[0], nnf.match.device)
+    column_parents, column_shifts = _parents(content[1], nnf.content[1], nnf.match.device)
+    matches = nnf.match[row_parents[:, None], column_parents[None, :]]
+    y = -(-(matches // nnf.style[1]) * style[0] // nnf.style[0]) + row_shifts[:, None]
+    x = -(-(matches % nnf.style[1]) * style[1] // nnf.style[1]) + column_shifts[None, :]
+    match = y.clamp(0, style[0] - 1) * style[1] + x.clamp(0, style[1] - 1)
+    prices = F.interpolate(nnf.prices[None, None], style, mode="bilinear", align_corners=False)[0, 0]
+    return NNF(match, prices)
+
+
+def _parents(fine: int, coarse: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Per fine position: its coarse parent, and its offset from the parent's first child."""
+    positions = torch.arange(fine, device=device)
+    parents = positions * coarse // fine
+    first = -(-parents * fine // coarse)
+    return parents, positions - first
+
+
+def usage(nnf: NNF) -> Tensor:
+    """How often each style position is used, (H', W'), in units of equal use (so the mean is 1)."""
+    counts = torch.bincount(nnf.match.flatten(), minlength=nnf.prices.numel()).view(nnf.style)
+    return counts * (nnf.prices.numel() / nnf.match.numel())
