@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -25,10 +25,11 @@ class Meter:
     value: Tensor | float = 0.0
     error: Tensor | float = 0.0
     by_tensor: Tensor | None = None
-    _pending: list[tuple[Window, Tensor]] = field(default_factory=list)
 
-    def add(self, value: Tensor, error: Tensor) -> None:
+    def add_value(self, value: Tensor) -> None:
         self.value = self.value + torch.dot(value, value)
+
+    def add_error(self, error: Tensor) -> None:
         self.error = self.error + torch.dot(error, error)
 
     def compare(self, window: Window, values: Tensor, units: Tensor, scales: list[float]) -> None:

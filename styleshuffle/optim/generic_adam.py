@@ -27,6 +27,7 @@ from torch.optim import Optimizer
 
 from ..errors import SettingsError
 from .convergence import check_convergence
+from .kernel import KERNEL_ON, KERNEL_TYPES, step_adam
 from .schedules import Schedule, Schedules
 from .settings import check_settings, refuse_gradient
 
@@ -34,8 +35,6 @@ _SCHEDULES = tuple(field.name for field in fields(Schedules))
 _CONSTANTS = {"alpha": "s=0 makes a constant one", "theta": "r=0, a=1-theta makes a constant one"}
 _LR = 1e-2
 _CHECKED_STEPS = 100_000  # of functions, when an optimiser is made: about a tenth of a second
-_FUSED = {torch.float64, torch.float32, torch.bfloat16, torch.float16}  # what torch's fused kernel takes, on ...
-_FUSED_ON = {"cpu", "cuda"}
 
 
 class GenericAdam(Optimizer):
@@ -195,7 +194,8 @@ class GenericAdam(Optimizer):
         means, squares = [state["mean"] for state in states], [state["square"] for state in states]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         if theta < 1 and _takes_kernel(parameters[0], means[0], group):
-            _step_by_kernel(parameters, gradients, means, squares, (alpha, theta, beta), group)
+            decay, maximize = group["weight_decay"], group["maximize"]
+            step_adam(parameters, gradients, means, squares, (alpha, theta, beta), decay, maximize)
         else:
             _step_by_lists(parameters, gradients, means, squares, (alpha, theta, beta), group)
         for state in states:
@@ -209,42 +209,11 @@ def _takes_kernel(parameter: Tensor, mean: Tensor, group: dict[str, Any]) -> boo
     return bool(
         wanted
         and gradient is not None
-        and parameter.dtype in _FUSED
-        and parameter.device.type in _FUSED_ON
+        and parameter.dtype in KERNEL_TYPES
+        and parameter.device.type in KERNEL_ON
         and gradient.dtype == parameter.dtype
         and parameter.stride() == gradient.stride() == mean.stride()
         and (parameter.is_contiguous() or parameter.is_contiguous(memory_format=torch.channels_last))
-    )
-
-
-def _step_by_kernel(
-    parameters: list[Tensor],
-    gradients: list[Tensor],
-    means: list[Tensor],
-    squares: list[Tensor],
-    schedule: tuple[float, float, float],
-    group: dict[str, Any],
-) -> None:
-    """Adam's kernel at step infinity, where its bias corrections 1 - beta^t are 1, is generic Adam's update."""
-    alpha, theta, beta = schedule
-    never = torch.full((), math.inf, device=parameters[0].device)
-    torch._fused_adam_(
-        parameters,
-        gradients,
-        means,
-        squares,
-        [],
-        [never] * len(parameters),
-        lr=alpha,
-        beta1=beta,
-        beta2=theta,
-        weight_decay=group["weight_decay"],
-        # added to sqrt(v), which is 0 where theta_1 = 0 meets a gradient of 0; m is 0 too then
-        eps=math.sqrt(torch.finfo(parameters[0].dtype).tiny),
-        amsgrad=False,
-        maximize=group["maximize"],
-        grad_scale=None,
-        found_inf=None,
     )
 
 

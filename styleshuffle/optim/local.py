@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .kernel import KERNEL_ON, add_adam
 from .layout import Window
 from .schedules import Schedules
 from .settings import refuse_gradient
@@ -18,11 +19,11 @@ _LARGEST = math.sqrt(torch.finfo(torch.float32).max)  # whose square is still fi
 
 
 class LocalAdam:
-    """m, v and e of all parameters, one after another, and room for the gradient, which an update takes over.
+    """m, v and e of all parameters, one after another, and room for the gradient.
 
     Attributes:
         mean, square, error: flat float32 buffers (n,); no error (None) where nothing is fed back.
-        work: (n,): the gradient, then the update, then what the workers agree on.
+        work: (n,): the gradient, then what the workers agree on.
     """
 
     def __init__(self, parameters: Sequence[Tensor], feedback: bool) -> None:
@@ -83,17 +84,18 @@ class LocalAdam:
         return -1
 
     def update(self, window: Window, group: dict[str, Any], t: int) -> Tensor:
-        """Do step t of the moments of a window; returns alpha_t m / sqrt(v) + e, which takes the gradient's place."""
+        """Do step t of the moments of a window; returns alpha_t m / sqrt(v) + e, which takes the place of e."""
         schedules = Schedules(group["s"], group["r"], group["a"], group["beta"])
-        alpha, theta = float(group["lr"]) * schedules.alpha_at(t), schedules.theta_at(t)
+        alpha, theta, beta = float(group["lr"]) * schedules.alpha_at(t), schedules.theta_at(t), schedules.beta_at(t)
         here = slice(window.start, window.stop)
         g, m, v = self.work[here], self.mean[here], self.square[here]
-        m.lerp_(g, 1 - schedules.beta_at(t))
+        update = torch.zeros_like(g) if self.error is None else self.error[here]
+        if theta < 1 and g.device.type in KERNEL_ON:
+            add_adam(update, g, m, v, (alpha, theta, beta))
+            return update
+        m.lerp_(g, 1 - beta)
         v.mul_(theta).addcmul_(g, g, value=1 - theta).clamp_min_(_LEAST_SQUARE)
-        torch.rsqrt(v, out=g)
-        if self.error is None:
-            return g.mul_(m).mul_(alpha)
-        return torch.addcmul(self.error[here], m, g, value=alpha, out=g)
+        return update.addcdiv_(m, v.sqrt(), value=alpha)
 
     def update_squares(self, groups: Sequence[dict[str, Any]], times: Sequence[int]) -> list[float]:
         """|alpha_t m / sqrt(v)|^2 of every parameter, of the step that was just made."""
@@ -107,7 +109,7 @@ class LocalAdam:
         """Remember what rounding took away from the update of a window; returns that."""
         if self.error is None:
             return update - sent
-        return torch.sub(update, sent, out=self.error[window.start : window.stop])
+        return self.error[window.start : window.stop].sub_(sent)  # where the update is
 
 
 def is_useless(largest: float) -> bool:

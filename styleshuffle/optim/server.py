@@ -106,9 +106,10 @@ class Exchange:
                 values = update(window)
                 sent = encode_window(window, values, message, self.up)
                 if sent is not values:
-                    self.up.add(values, self._local.keep(window, values, sent))
-                    if alone:
-                        values.copy_(sent)
+                    self.up.add_value(values)  # before the error takes its place
+                    self.up.add_error(self._local.keep(window, values, sent))
+                if alone:
+                    self._local.work[window.start : window.stop].copy_(sent)
         if alone:
             return self._local.work
         return self._by_servers() if self.served else self._by_everyone()
@@ -138,9 +139,8 @@ class Exchange:
         for window in part.windows:
             values = self.served_error[window.start - part.start : window.stop - part.start]
             sent = encode_window(window, values, self._reply, self.down)
-            size = torch.dot(values, values)
-            values.sub_(sent)  # float32 goes down unrounded, and leaves no error
-            self.down.value, self.down.error = self.down.value + size, self.down.error + torch.dot(values, values)
+            self.down.add_value(values)
+            self.down.add_error(values.sub_(sent))  # float32 goes down unrounded, and leaves no error
         moved = self._local.work
         for other, message in zip(self._down, self._link.gather(self._reply), strict=True):
             decode_part(other, message, moved[other.start : other.stop], add=False)
