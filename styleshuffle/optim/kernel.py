@@ -7,6 +7,7 @@ m = beta m + (1 - beta) g and x <- x - alpha m / (sqrt(v) + eps). It exists sinc
 from __future__ import annotations
 
 import math
+
 import torch
 from torch import Tensor
 

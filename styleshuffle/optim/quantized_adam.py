@@ -148,6 +148,8 @@ class QuantizedAdam(Optimizer):
         super().__init__(params, dict(zip(_SETTINGS, values, strict=True)))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
+        if self._worker is not None and self._worker.served:
+            raise SettingsError("param_groups: parts are served already; add all groups before the first step")
         super().add_param_group(param_group)
         check_settings(self.param_groups[-1])
         for parameter in self.param_groups[-1]["params"]:

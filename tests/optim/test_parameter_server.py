@@ -194,6 +194,10 @@ def refuse(rank: int) -> list[str]:
     if rank == 3:
         adam.param_groups[0]["lr"] = 0.2
     messages.append(refusal(adam.step))
+    try:
+        adam.add_param_group({"params": [nn.Parameter(torch.zeros(3))]})
+    except SettingsError as error:
+        messages.append(str(error))
     return messages
 
 
@@ -362,7 +366,8 @@ def test_bits_are_raised_as_far_as_the_budget_goes(records: list[dict[str, Any]]
 def test_whatever_differs_is_named_on_all_workers(records: list[dict[str, Any]]) -> None:
     names = ["s", "eps", "error_feedback", "server_bits", "weight_decay"]
     for record in records:
-        *settings, order, lr = record["refuse"]
+        *settings, order, lr, late = record["refuse"]
+        assert late == "param_groups: parts are served already; add all groups before the first step"
         for name, message in zip(names, settings, strict=True):
             assert message.startswith(f"workers 0 and 3 differ: {name}; "), message
         assert order.startswith("workers 0 and 3 differ: shapes of the parameters, names of the parameters; ")
