@@ -119,18 +119,16 @@ def _match(
     grid = grid_of(features)
     aim, bond = guide.aim_on(grid), guide.bond_on(grid, settings.contiguity)
     if here.coarsest or nnf is None:
-        nnf = match_first(features, style, settings.usage_penalty, settings.seed, counting, nnf, aim)
-        if bond is None:
-            return nnf
-    else:
-        if first_turn:
-            nnf = upsample(nnf, grid, style.grid)
-        if counting:
-            nnf = counted(nnf, settings.usage_penalty, here.patch_size)
-        if not here.matches:
-            return nnf
+        return match_first(features, style, settings.usage_penalty, settings.seed, counting, nnf, aim, bond)
+    if first_turn:
+        nnf = upsample(nnf, grid, style.grid)
+    if counting:
+        nnf = counted(nnf, settings.usage_penalty, here.patch_size)
+    if not here.matches:
+        return nnf
     describer, descriptors = style.index()
-    return improve(nnf, describer(features, aim), descriptors, bond=bond)
+    rounds = 2 if here.level > 2 else 1  # at relu2_1 the field is nearly right already, and a round is long
+    return improve(nnf, describer(features, aim), descriptors, rounds, bond)
 
 
 def decode_to_picture(features: Tensor, level: int, decode: DecodeStep) -> Tensor:

@@ -26,7 +26,7 @@ from .style import StyleLevel
 
 EXACT = 4096  # positions on either side up to which all pairs are compared
 _ENTROPIES = (0.03, 0.01, 0.005)  # Sinkhorn's epsilon, in units of cosine, falling so that it converges
-_SCALINGS = 8  # at each epsilon
+_SCALINGS = 5  # at each epsilon
 _TINY = 1e-20
 _LEAST = -46.0  # its logarithm; keeps denormal numbers out, which are slow
 _BLOCK = 65536  # positions compared at a time
@@ -41,6 +41,7 @@ def match_first(
     counting: bool = False,
     before: NNF | None = None,
     aim: Tensor | None = None,
+    bond: Tensor | None = None,
 ) -> NNF:
     """The field at the coarsest level, of any size: all pairs on a grid pooled until that is cheap, then improved.
 
@@ -48,6 +49,7 @@ def match_first(
         counting: by `match_counting` instead of `match_all`.
         before: the field of the turn before.
         aim: luminance (H, W) that is aimed at, if the style's is known.
+        bond: see `improve`, which then goes over the field once more.
 
     A seed other than 0 stirs the content's descriptors, so that near-equal patches change places.
     """
@@ -67,15 +69,16 @@ def match_first(
         return _pooled(grid_of(features), factor), _pooled(style.grid, factor)
 
     query, key = described(factor)
-    query = _stirred(query, seed)
+    stirred = _stirred(query, seed)
     if counting:
-        nnf = match_counting(query, key, grids(factor), usage_penalty, describer.patch)
+        nnf = match_counting(stirred, key, grids(factor), usage_penalty, describer.patch)
     else:
-        nnf = match_all(query, key, grids(factor), usage_penalty, before if factor == 1 else None)
+        nnf = match_all(stirred, key, grids(factor), usage_penalty, before if factor == 1 else None)
     while factor > 1:
         factor //= 2
-        nnf = improve(upsample(nnf, *grids(factor)), *described(factor))
-    return nnf
+        query, key = described(factor)
+        nnf = improve(upsample(nnf, *grids(factor)), query, key)
+    return nnf if bond is None else improve(nnf, query, key, bond=bond)
 
 
 def _stirred(descriptors: Tensor, seed: int) -> Tensor:

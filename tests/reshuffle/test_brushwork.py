@@ -43,7 +43,7 @@ def test_coarse_colours_stay() -> None:
     assert float((gaussian(brushed, 6) - gaussian(ramp, 6)).abs().max()) < 0.01
 
 
-@pytest.mark.parametrize("sigma", [1.5, 4.0, 12.0, 30.0])
+@pytest.mark.parametrize("sigma", [1.5, 4.0, 12.0])
 def test_a_blur_on_a_coarser_grid_is_nearly_the_gaussian(sigma: float) -> None:
     picture = torch.rand(3, 160, 200, generator=torch.Generator().manual_seed(0))
     exact, coarse = (blur(picture, sigma)[:, 40:-40, 40:-40] for blur in (gaussian, blurred))
