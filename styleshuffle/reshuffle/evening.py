@@ -44,24 +44,28 @@ _SAMPLE = 4096  # positions that deviations are taken from, about
 
 @dataclass(frozen=True)
 class Axes:
-    """Principal axes of a style's features (C, C) in rising order, its mean (C), and its deviation along the axes (C)."""
+    """Principal axes of a style's features.
+
+    Attributes:
+        directions: all of them, (C, C).
+        main: those that hold most of the style, which evening goes along, (C, k).
+        mean: of the style, (C).
+        deviation: of the style along each axis, (C).
+    """
 
     directions: Tensor
+    main: Tensor
     mean: Tensor
     deviation: Tensor
-
-    @property
-    def main(self) -> Tensor:
-        """Those axes that evening goes along, (C, k)."""
-        count = min(max(len(self.mean) // 8, _AXES[0]), _AXES[1])
-        return self.directions[:, -count:]
 
 
 def axes_of(moments: Moments) -> Axes:
     """The axes of features with these moments."""
     values, vectors = torch.linalg.eigh(moments.covariance.double())  # float32 fails on features of one colour
+    vectors = vectors.to(moments.mean)
+    count = min(max(len(moments.mean) // 8, _AXES[0]), _AXES[1])
     deviation = values.clamp_min(0).sqrt().to(moments.mean)
-    return Axes(vectors.to(moments.mean).contiguous(), moments.mean, deviation)
+    return Axes(vectors.contiguous(), vectors[:, -count:].contiguous(), moments.mean, deviation)
 
 
 class Evener:
