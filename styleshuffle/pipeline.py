@@ -14,6 +14,7 @@ from .networks.refiner import Refiner
 from .networks.vgg import VGG
 from .progress import Progress
 from .reporting import Report
+from .reshuffle.brushwork import fine_contrast, with_brushwork
 from .reshuffle.evening import Evener
 from .reshuffle.guide import Guide
 from .reshuffle.inversion import Inverter
@@ -31,10 +32,17 @@ _STRUCTURE_LEVEL = 3  # whose features tell structure from grain, in windows sma
 
 @dataclass(frozen=True)
 class PreparedStyle:
-    """What is computed once for a style: its features and patches, by level, and its colours (3, n), dark to light."""
+    """What is computed once for a style.
+
+    Attributes:
+        levels: what to reshuffle.
+        palette: its colours (3, n), dark before light.
+        contrast: of its brushwork, see `fine_contrast`.
+    """
 
     levels: dict[int, StyleLevel]
     palette: Tensor
+    contrast: float
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class Pipeline:
         style = style.to(self.device)
         extended = to_multiple(style)
         levels = prepare_style(self._encoded(extended), self.settings, extended[0])
-        return PreparedStyle(levels, in_order(palette_of(style[0])))
+        return PreparedStyle(levels, in_order(palette_of(style[0])), fine_contrast(style[0]))
 
     @torch.inference_mode()
     def apply(
@@ -106,13 +114,14 @@ class Pipeline:
         """
         report = Report(progress, self.settings, self.decoder, self.refine_steps)
         draft = self._fed_forward(content, style, report, watch)
-        result, palette = draft.picture, draft.palette
+        result, palette, guide = draft.picture, draft.palette, draft.guide
         if self.refine_steps:
             targets = self._targets(draft, style)
             steps = self._refined(draft.picture, targets)
             del draft  # the votes are large, and only the start needs them
             for number, result in enumerate(steps, start=1):
                 report.refinement(number, result)
+        result = self._brushed(result, guide, style)
         if self.settings.palette and self.settings.tone:
             result = within(result, palette, self._soft).clamp_(0, 1)
         return result[None, :, : content.shape[2], : content.shape[3]].cpu()
@@ -168,8 +177,8 @@ class Pipeline:
         return palette, aim(light, palette)
 
     def _structure(self, features: dict[int, Tensor]) -> Tensor | None:
-        """Where the content has structure; None if the content's weights are the same everywhere."""
-        if self.settings.flat_weights == self.settings.content_weights:
+        """Where the content has structure; None if no setting looks at that."""
+        if self.settings.flat_weights == self.settings.content_weights and not self.settings.brushwork:
             return None
         level = min(self.settings.levels, key=lambda level: abs(level - _STRUCTURE_LEVEL))
         return structure(features[level])
@@ -180,11 +189,20 @@ class Pipeline:
             if guide.aim is not None:
                 missing = guide.evener.wide(guide.aim - luminance(picture))
                 picture = picture + self._soft * self.settings.tone * missing
-            picture = guide.evener(picture, self._soft * self.settings.evening)
+            picture = guide.evener.picture(picture, self._soft * self.settings.evening)
         share = 1 - self.settings.faded(1 - self.settings.palette)
         if share:
             picture = match_palette(picture, palette, share)
         return picture.clamp(0, 1)
+
+    def _brushed(self, picture: Tensor, guide: Guide, style: PreparedStyle) -> Tensor:
+        """A refined picture (3, H, W) with the contrast of the style's strokes where the content is flat."""
+        height, width = picture.shape[1:]
+        structure = guide.structure_on((height, width))
+        if structure is None or not self.settings.brushwork:
+            return picture
+        share = self._soft * self.settings.brushwork
+        return with_brushwork(picture, style.contrast, 1 - structure, share).clamp_(0, 1)
 
     def _targets(self, draft: Draft, style: PreparedStyle) -> MatchedTargets:
         return MatchedTargets(draft.content, style.levels, draft.starts, self.settings, draft.guide)
