@@ -94,7 +94,7 @@ def test_a_refined_photograph_without_style_stays_one(
     before, _ = make(content, style, refine=0, strength=0)
     after, _ = make(content, style, refine=steps, optimizer=optimizer, strength=0)
     errors = [float((picture - content).square().mean()) for picture in (before, after)]
-    assert errors[1] < errors[0] < 0.002
+    assert errors[1] <= errors[0] < 0.002  # a network takes no step there
 
 
 @pytest.mark.parametrize("optimizer", ["learned", "adam"])
