@@ -149,13 +149,13 @@ class Settings:
         levels=(4, 3, 2, 1),
     )
     flat_weights: tuple[float, ...] = _setting(
-        (0.6, 0.5, 0.4, 0.2),
+        (0.6, 0.5, 0.45, 0.3),
         float,
         "The same where the content is flat: a sky, a wall, a cheek.",
         levels=(4, 3, 2, 1),
     )
     encoder_blends: tuple[float, ...] = _setting(
-        (0.7, 0.6, 0.6),
+        (0.8, 0.7, 0.6),
         float,
         "How much of that content is the encoder's own, not the coarser level's result, at strength 0.5; for relu3_1 to "
         "relu1_1.",
@@ -183,7 +183,7 @@ class Settings:
         "counts",
     )
     contiguity: float = _setting(
-        0.6,
+        0.3,
         float,
         "What continuing the neighbours' patches is worth where the content is flat, in units of cosine.",
         0,
@@ -196,7 +196,7 @@ class Settings:
         1.0, float, "How far colours follow the content over wide areas, where they would else drift like smoke."
     )
     tone: float = _setting(
-        0.5,
+        0.25,
         float,
         "How far dark places of the content stay dark, and light ones light, whatever the style has there.",
     )
@@ -208,7 +208,7 @@ class Settings:
         64,
     )
     brushwork: float = _setting(
-        0.6, float, "How far strokes in flat places of the content get the contrast of the style's own."
+        0.5, float, "How far strokes in flat places of the content get the contrast of the style's own."
     )
     palette: float = _setting(
         0.8, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."
