@@ -191,6 +191,7 @@ def benchmark(path: Path) -> click.Command:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module: Any = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return typing.cast(click.Command, module.main)
 

@@ -121,7 +121,7 @@ def main(
             _write_chart(rows, plot, overwrite)
         console.note(
             f"{len(measured)} measured, {len(triples) - len(measured)} failed; "
-            f"{encoder} encoder, gram over relu1_1 to relu{levels[-1]}_1; lower is better, but brushwork best near 1"
+            f"{encoder} encoder, gram over relu1_1 to relu{levels[-1]}_1; lower is better; brushwork is best near 1"
         )
     if len(measured) < len(triples):
         click.get_current_context().exit(1)

@@ -196,7 +196,7 @@ def _stylize_folder(request: _Request) -> None:
     left = len(plan.tasks) + len(plan.finished) + len(plan.unlisted) + len(plan.clashes) - count.total()
     request.console.note(
         f"{count['made']} stylized, {count['exists']} already there, {count['failed']} failed"
-        + (f", {left} not begun" if left else "")
+        + (f", {left} not started" if left else "")
     )
     if count["failed"]:
         click.get_current_context().exit(1)

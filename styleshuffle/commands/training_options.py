@@ -31,7 +31,7 @@ class _Decay(click.ParamType):
         except ValueError:
             settings = {"?": 0.0}
         if not settings.keys() <= {"r", "s", "a"}:
-            self.fail(f"{value!r} does not say r, s or a by number, such as r=1,s=0.5,a=0.9", param, ctx)
+            self.fail(f"{value!r} is not r, s and a as numbers; use for example r=1,s=0.5,a=0.9", param, ctx)
         return settings
 
 

@@ -75,7 +75,7 @@ class Judge:
             measure_pixels(pixels, original, style_pixels),
         ).as_dict()
         if not all(map(isfinite, measures.values())):
-            raise PictureError(f"{output}: its measures are no finite numbers; check the encoder's weights")
+            raise PictureError(f"{output}: its measures are not finite; check the encoder's weights")
         if max(result_size) != max(source_size):
             self.resized.append(output)
         return {name: max(value, 0.0) for name, value in measures.items()}  # rounding can make it slightly negative

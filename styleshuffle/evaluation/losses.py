@@ -105,7 +105,7 @@ def assign(output: Tensor, style: Tensor, usage_penalty: float = 0.0, patch: int
     square = columns.square().sum(1)
     if usage_penalty > 0:
         if max(len(rows), len(columns)) > LARGEST:
-            raise SettingsError(f"usage_penalty: {len(rows)} positions are too many; pass a field, or up to {LARGEST}")
+            raise SettingsError(f"usage_penalty: {len(rows)} positions are too many; pass at most {LARGEST}, or `nnf`")
         unit = square.mean().clamp_min(1e-12)
         # a . b - |b|^2 / 2 is minus half the squared distance, plus |a|^2 / 2, which is the same for all b
         rows = torch.cat([rows / unit.sqrt(), torch.ones_like(rows[:, :1])], 1)

@@ -41,7 +41,7 @@ def match_folders(output: Path, content: Path, style: Path) -> list[Triple]:
     if not output.is_dir():
         return [Triple(str(output), output, content, style)]
     if not content.is_dir():
-        raise SettingsError(f"content: {content} is no folder, but OUTPUT is; name the folder that it was made from")
+        raise SettingsError(f"content: {content} is not a folder, but OUTPUT is; name the folder that it was made from")
     styles = _listed(style) if style.is_dir() else [style]
     # a style may lie among the contents or the outputs; it has no partner there
     left_out = {identity(path) for path in styles}

@@ -252,6 +252,6 @@ def _downloaded_vgg19(progress: bool) -> Path:
         except (OSError, RuntimeError) as error:
             reason = str(getattr(error, "reason", None) or error).splitlines()[0]
             raise WeightsError(
-                f"{url}: cannot be downloaded: {reason}; put the file at {path}, or name one with `weights`"
+                f"{url}: cannot be downloaded: {reason}; put the file at {path}, or name a file with `weights`"
             ) from None
     return path

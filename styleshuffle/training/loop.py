@@ -267,7 +267,7 @@ def _begin(checkpoint: Path, there: list[bool], made: dict[str, Any], net: nn.Mo
         raise _refusal(checkpoint, error) from None
     for how in differing:
         raise SettingsError(
-            f"{checkpoint}: was trained {how} {state['made'][how]}, not {made[how]}; go on alike, or pass another `run`"
+            f"{checkpoint}: was trained {how} {state['made'][how]}, not {made[how]}; use the same, or pass another `run`"
         )
     return state
 

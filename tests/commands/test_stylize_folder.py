@@ -123,7 +123,7 @@ def test_a_full_disk_stops_the_folder(here: Path, fake: type[FakeStylizer], monk
     assert result.exit_code == 1
     line, summary = result.stderr.splitlines()
     assert "No space left" in line
-    assert summary == "0 stylized, 0 already there, 1 failed, 2 not begun"
+    assert summary == "0 stylized, 0 already there, 1 failed, 2 not started"
     assert files("out") == []
 
 

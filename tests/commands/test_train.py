@@ -152,7 +152,7 @@ def test_settings_of_another_optimiser_are_refused_in_one_line(job: list[object]
 @pytest.mark.parametrize("decay", ["r", "r=x", "r=1;s=2", "q=1", "r=1,,s=1", ""])
 def test_a_decay_that_is_none_is_refused(job: list[object], decay: str) -> None:
     result = run(*job, "--optimizer", "generic-adam", "--decay", decay)
-    assert result.exit_code == 2 and f"{decay!r} does not say r, s or a by number" in " ".join(result.output.split())
+    assert result.exit_code == 2 and f"{decay!r} is not r, s and a as numbers" in " ".join(result.output.split())
 
 
 def test_without_tensorboard_the_remedy_is_named(job: list[object], monkeypatch: pytest.MonkeyPatch) -> None:

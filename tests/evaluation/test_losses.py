@@ -130,5 +130,5 @@ def test_too_many_positions_are_refused_and_blocks_change_nothing(
     monkeypatch.setattr(losses, "_BLOCK", 100)
     assert torch.equal(assign(content, style).match, whole)
     monkeypatch.setattr(losses, "LARGEST", 100)
-    with pytest.raises(SettingsError, match="usage_penalty: 1280 positions are too many; pass a field, or up to 100"):
+    with pytest.raises(SettingsError, match="usage_penalty: 1280 positions are too many; pass at most 100"):
         assign(content, style, 0.1)

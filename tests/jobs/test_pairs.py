@@ -93,7 +93,7 @@ def test_folders_that_do_not_match_are_refused(extra: str, style: str, reason: s
 
 def test_one_content_for_a_folder_of_outputs_is_refused() -> None:
     make("out/a.png")
-    with pytest.raises(SettingsError, match=r"^content: style.png is no folder, but OUTPUT is; name the folder"):
+    with pytest.raises(SettingsError, match=r"^content: style.png is not a folder, but OUTPUT is; name the folder"):
         pairs("out", "style.png", "style.png")
 
 

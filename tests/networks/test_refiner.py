@@ -177,7 +177,7 @@ def test_a_refiner_belongs_to_its_encoder(encoder: VGG, tmp_path: Path) -> None:
     for key, value in net.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value.half().float())
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
-    with pytest.raises(WeightsError, match=r"refiner\.safetensors: was trained for another encoder; pass that encode"):
+    with pytest.raises(WeightsError, match=r"refiner\.safetensors: was trained for another encoder; .* refiner$"):
         load_refiner(VGG(), file)
 
 

@@ -191,7 +191,7 @@ def test_without_network_and_file_the_message_says_where_both_are(
     path = tmp_path / "checkpoints" / url.rpartition("/")[2]
     assert str(refusal.value) == (
         f"{url}: cannot be downloaded: [Errno -2] Name or service not known; put the file at {path}, "
-        "or name one with `weights`"
+        "or name a file with `weights`"
     )
 
 

@@ -98,7 +98,7 @@ def test_a_finished_run_resumed_does_nothing(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_seed_network_or_of_nothing_is_refused(tmp_path: Path) -> None:
     list(small_run(TrainingPlan(tmp_path, 3, 0.05))[1])
     again = TrainingPlan(tmp_path, 3, 0.05, resume=True)
-    with pytest.raises(SettingsError, match="was trained with `seed` 0, not 1; go on alike"):
+    with pytest.raises(SettingsError, match="was trained with `seed` 0, not 1; use the same"):
         next(small_run(replace(again, seed=1))[1])
     with pytest.raises(SettingsError, match="was trained with `optimizer` adam, not generic-adam"):
         next(small_run(replace(again, optimizer="generic-adam"))[1])
