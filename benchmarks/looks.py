@@ -46,6 +46,7 @@ BEFORE = replace(
     flat_weights=(0.4, 0.4, 0.8, 0.9),
     encoder_blends=(0.7, 0.5, 0.45),
     patch_sizes=(3, 3, 3, 3),
+    turns=(2, 2, 1),
     contiguity=0.0,
     evening=0.0,
     tone=0.0,

@@ -143,13 +143,13 @@ class Settings:
         1000,
     )
     content_weights: tuple[float, ...] = _setting(
-        (0.45, 0.4, 0.7, 0.8),
+        (0.43, 0.38, 0.66, 0.76),
         float,
         "Alpha: share of the content in each blend, at strength 0.5.",
         levels=(4, 3, 2, 1),
     )
     flat_weights: tuple[float, ...] = _setting(
-        (0.6, 0.5, 0.45, 0.3),
+        (0.58, 0.48, 0.42, 0.28),
         float,
         "The same where the content is flat: a sky, a wall, a cheek.",
         levels=(4, 3, 2, 1),
@@ -168,7 +168,7 @@ class Settings:
         (3, 3, 3, 1), int, "Patch size at each level, odd.", 1, 9, levels=(4, 3, 2, 1)
     )
     turns: tuple[int, ...] = _setting(
-        (2, 2, 1),
+        (1, 1, 1),
         int,
         "Rounds of match, vote and blend at relu4_1, relu3_1 and relu2_1; relu1_1 has one round.",
         1,

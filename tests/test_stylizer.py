@@ -175,6 +175,12 @@ def test_any_run_of_levels_works(content: Image.Image, style: Image.Image, level
         {"turns": (3, 2, 2)},
         {"levels": (3, 2)},
         {"palette": 1},
+        {"evening": 0.5},
+        {"tone": 0.0},
+        {"noise": 0.0},
+        {"contiguity": 0.0},
+        {"brushwork": 0.0},
+        {"flat_weights": (0.2, 0.2, 0.2, 0.2)},
         {"refine": 1},
     ],
 )

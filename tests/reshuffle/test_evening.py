@@ -91,6 +91,12 @@ def test_evened_features_have_the_styles_deviation(height: int, width: int) -> N
     assert torch.allclose(Evener(content).features(rows, height, axes, 0.0), rows, atol=1e-5)
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0, 30.0])
+def test_a_style_of_one_value_has_axes(level: float) -> None:
+    axes = axes_of(moments(torch.full((256, 8, 8), level)))
+    assert axes.directions.isfinite().all() and float(axes.deviation.max()) < 1e-3
+
+
 def test_evening_is_relative_to_the_size() -> None:
     content, picture = halves(64, 64), gaussian(noise(3, 64, 64, seed=5), 3)
     large = [x.repeat_interleave(4, 1).repeat_interleave(4, 2) for x in (content, picture)]
