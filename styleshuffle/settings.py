@@ -88,6 +88,7 @@ class LevelSettings:
         level: 4 for relu4_1.
         coarsest: the level is the first.
         content_weight: share of the content in the blend, at the strength that is set.
+        flat_weight: the same where the content is flat.
         encoder_blend: how much of that content is the encoder's own, at the strength that is set.
         patch_size: side of a patch.
         turns: rounds of match, vote and blend.
@@ -96,6 +97,7 @@ class LevelSettings:
     level: int
     coarsest: bool
     content_weight: float
+    flat_weight: float
     encoder_blend: float
     patch_size: int
     turns: int
@@ -141,13 +143,19 @@ class Settings:
         1000,
     )
     content_weights: tuple[float, ...] = _setting(
-        (0.4, 0.4, 0.8, 0.9),
+        (0.45, 0.4, 0.6, 0.7),
         float,
         "Alpha: share of the content in each blend, at strength 0.5.",
         levels=(4, 3, 2, 1),
     )
+    flat_weights: tuple[float, ...] = _setting(
+        (0.45, 0.4, 0.3, 0.1),
+        float,
+        "The same where the content is flat: a sky, a wall, a cheek.",
+        levels=(4, 3, 2, 1),
+    )
     encoder_blends: tuple[float, ...] = _setting(
-        (0.7, 0.5, 0.45),
+        (0.6, 0.5, 0.45),
         float,
         "How much of that content is the encoder's own, not the coarser level's result, at strength 0.5; for relu3_1 to "
         "relu1_1.",
@@ -157,7 +165,7 @@ class Settings:
         (4, 3, 2, 1), int, "VGG levels from coarse to fine; 4 is relu4_1.", 1, DEEPEST_LEVEL, levels=()
     )
     patch_sizes: tuple[int, ...] = _setting(
-        (3, 3, 3, 3), int, "Patch size at each level, odd.", 1, 9, levels=(4, 3, 2, 1)
+        (3, 3, 3, 1), int, "Patch size at each level, odd.", 1, 9, levels=(4, 3, 2, 1)
     )
     turns: tuple[int, ...] = _setting(
         (2, 2, 1),
@@ -177,8 +185,23 @@ class Settings:
     recolour: bool = _setting(
         True, bool, "Move the content's features to the style's colours (mean, covariance) before they are blended."
     )
+    evening: float = _setting(
+        1.0, float, "How far colours follow the content over wide areas, where they would else drift like smoke."
+    )
+    tone: float = _setting(
+        0.5,
+        float,
+        "How far dark places of the content stay dark, and light ones light, whatever the style has there.",
+    )
+    noise: float = _setting(
+        2.0,
+        float,
+        "Least deviation of the content, in levels of 255: where it is flatter it gets noise, which becomes strokes.",
+        0,
+        64,
+    )
     palette: float = _setting(
-        0.6, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."
+        0.8, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."
     )
     refine: int | None = _setting(
         None,
@@ -214,6 +237,7 @@ class Settings:
             level=level,
             coarsest=coarsest,
             content_weight=self.faded(self.content_weights[DEEPEST_LEVEL - level]),
+            flat_weight=self.faded(self.flat_weights[DEEPEST_LEVEL - level]),
             encoder_blend=1.0 if coarsest else self.faded(self.encoder_blends[DEEPEST_LEVEL - 1 - level]),
             patch_size=self.patch_sizes[DEEPEST_LEVEL - level],
             turns=self.turns[DEEPEST_LEVEL - level] if level > 1 else 1,
@@ -251,8 +275,12 @@ AUTHORS = Settings(
     usage_penalty=0.05,
     matching="counts",
     content_weights=(0.5, 0.5, 0.5, 0.5),
+    flat_weights=(0.5, 0.5, 0.5, 0.5),
     encoder_blends=(0.0, 0.0, 0.0),
     recolour=False,
+    evening=0.0,
+    tone=0.0,
+    noise=0.0,
     palette=0.0,
     refine=0,
 )

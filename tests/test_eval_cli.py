@@ -152,7 +152,10 @@ def test_table(here: Path) -> None:
     expected = [("cat.png", rows["pictures"][0]), ("coffee.png", rows["pictures"][1]), ("mean", rows["mean"])]
     assert [line.split() for line in lines] == [[name, *(f"{row[m]:.4f}" for m in MEASURES)] for name, row in expected]
     assert {len(line) for line in lines} == {len(header)}
-    assert result.stderr == "2 measured, 0 failed; compact encoder, gram over relu1_1 to relu4_1; lower is better\n"
+    said = (
+        "2 measured, 0 failed; compact encoder, gram over relu1_1 to relu4_1; lower is better, but brushwork best near 1"
+    )
+    assert result.stderr == f"{said}\n"
 
 
 def test_nothing_is_below_zero(here: Path) -> None:

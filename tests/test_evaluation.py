@@ -31,6 +31,7 @@ def stripes(colours: tuple[tuple[float, ...], tuple[float, ...]], across: bool, 
     return low + (high - low) * on
 
 
+PIXELS = {"swd": 0.25, "smoke": 0.1, "brushwork": 0.5, "halo": 0.2}
 RED, BLUE = ((0.9, 0.1, 0.1), (0.4, 0.0, 0.0)), ((0.1, 0.2, 0.9), (0.8, 0.9, 1.0))
 
 
@@ -49,8 +50,8 @@ def test_a_style_measured_against_itself_is_fully_in_style(encoder: VGG) -> None
 
 def test_another_picture_is_worse_in_every_measure(encoder: VGG) -> None:
     found = measure(encoder, picture(2), picture(0), picture(1)).as_dict()
-    assert list(found) == ["cfsd", "gram", "coherence", "completeness", "swd"]
-    assert all(value > 1e-3 for value in found.values())
+    assert list(found) == ["cfsd", "gram", "coherence", "completeness", "swd", "smoke", "brushwork", "halo"]
+    assert all(found[name] > 1e-3 for name in ("cfsd", "gram", "coherence", "completeness", "swd"))
 
 
 def test_structure_is_lost_little_by_little(encoder: VGG) -> None:
@@ -73,7 +74,7 @@ def test_coherence_and_completeness_are_each_others_mirror(encoder: VGG) -> None
     """Of features with the same mean, what one is to the other the other is to the one."""
     one = {level: torch.randn(1, 6, 9, 9, generator=torch.Generator().manual_seed(level)) for level in (1, 2, 3, 4)}
     other = {level: x.flip(3).roll(2, 2) for level, x in one.items()}
-    there, back = measure_features(one, one, other, 0.0), measure_features(other, one, one, 0.0)
+    there, back = measure_features(one, one, other, PIXELS), measure_features(other, one, one, PIXELS)
     assert there.coherence == pytest.approx(back.completeness, abs=1e-5)
     assert there.completeness == pytest.approx(back.coherence, abs=1e-5)
 
@@ -82,16 +83,16 @@ def test_gram_of_scaled_features_is_known() -> None:
     random = torch.Generator().manual_seed(0)
     style = {level: torch.rand(1, 5, 8, 8, generator=random) + 0.1 for level in (1, 2, 3, 4)}
     output = {level: 2 * x for level, x in style.items()}
-    assert measure_features(output, style, style, 0.0).gram == pytest.approx(3, rel=1e-5)  # |4 G - G| / |G|
+    assert measure_features(output, style, style, PIXELS).gram == pytest.approx(3, rel=1e-5)  # |4 G - G| / |G|
     order = torch.randperm(64, generator=random)
     shuffled = {level: x.flatten(2)[:, :, order].view_as(x) for level, x in style.items()}
-    assert measure_features(shuffled, style, style, 0.0).gram == pytest.approx(0, abs=1e-5)
+    assert measure_features(shuffled, style, style, PIXELS).gram == pytest.approx(0, abs=1e-5)
 
 
-def test_the_given_colour_distance_is_handed_through() -> None:
+def test_the_given_measures_of_pixels_are_handed_through() -> None:
     features = {level: torch.rand(1, 5, 8, 8) for level in (1, 2, 3, 4)}
-    found = measure_features(features, features, features, 0.25)
-    assert isinstance(found, Measures) and found.swd == 0.25
+    found = measure_features(features, features, features, PIXELS)
+    assert isinstance(found, Measures) and {name: getattr(found, name) for name in PIXELS} == PIXELS
 
 
 def test_colour_distance_of_constant_pictures_is_known(encoder: VGG) -> None:

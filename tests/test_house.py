@@ -19,9 +19,11 @@ FLOORS = {
     "images": 3,
     "networks": 3,
     "reshuffle": 4,
-    "evaluation": 5, "stylizer": 5,
-    "jobs": 6, "training": 6,
-    "commands": 7,
+    "evaluation": 5, "reporting": 5,
+    "pipeline": 6,
+    "stylizer": 7,
+    "jobs": 8, "training": 8,
+    "commands": 9,
 }  # fmt: skip
 FORBIDDEN = {"reshuffle": {"images"}, "networks": {"images"}}
 PRINTERS = {"commands"}

@@ -14,7 +14,8 @@ from styleshuffle.evaluation.measures import measure
 from styleshuffle.images import read
 from styleshuffle.networks.vgg import load_compact
 from styleshuffle.networks.weights import bundled_folder
-from styleshuffle.reshuffle.targets import MatchedTargets, content_shares
+from styleshuffle.reshuffle.guide import Guide
+from styleshuffle.reshuffle.targets import MatchedTargets, content_share
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
@@ -134,8 +135,18 @@ def test_any_levels_can_be_refined(content: Tensor, style: Tensor, levels: tuple
 
 def test_the_share_of_the_content_counts_what_coarser_levels_bring() -> None:
     settings = Settings(levels=(3, 2, 1), content_weights=(0, 0.5, 0.8, 1), encoder_blends=(0.3, 0.25, 0))
+    shares = [content_share(level, settings, Guide(), (1, 1)) for level in settings.levels]
     # relu3_1 has only the encoder's content before it
-    assert content_shares(settings) == pytest.approx({3: 0.5, 2: 0.8 * (0.25 + 0.75 * 0.5), 1: 0.5})
+    assert shares == pytest.approx([0.5, 0.8 * (0.25 + 0.75 * 0.5), 0.5])
+
+
+def test_where_the_content_is_flat_its_share_follows_the_flat_weights() -> None:
+    settings = Settings(
+        levels=(2, 1), content_weights=(0, 0, 0.8, 1), flat_weights=(0, 0, 0.2, 0), encoder_blends=(0, 0, 0.5)
+    )
+    guide = Guide(structure=torch.tensor([[0.0, 1.0]]))
+    assert content_share(2, settings, guide, (1, 2)).tolist() == [pytest.approx([0.2, 0.8])]  # type: ignore[union-attr]
+    assert content_share(1, settings, guide, (1, 2)).tolist() == [pytest.approx([0, 0.9])]  # type: ignore[union-attr]
 
 
 def test_weights_of_the_content_hold_at_half_strength_and_fall_with_it() -> None:
@@ -143,7 +154,8 @@ def test_weights_of_the_content_hold_at_half_strength_and_fall_with_it() -> None
 
 
 def test_without_strength_there_is_nothing_but_content() -> None:
-    assert set(content_shares(Settings(strength=0)).values()) == {1}
+    settings = Settings(strength=0)
+    assert {content_share(level, settings, Guide(), (1, 1)) for level in settings.levels} == {1}
 
 
 def test_an_encoder_without_a_decoder_is_inverted(content: Tensor, style: Tensor) -> None:

@@ -35,7 +35,7 @@ def draw_chart(rows: Mapping[str, Mapping[str, float]]) -> Image:
     labels = [name if len(name) <= 40 else f"…{name[-40:]}" for name in rows]
     panels[0].set_yticks(range(len(rows)), labels, fontsize=size, parse_math=False)
     panels[0].invert_yaxis()
-    figure.supxlabel("lower is better; dashed: mean", fontsize=10)
+    figure.supxlabel("lower is better, but brushwork best near 1; dashed: mean", fontsize=10)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

@@ -75,7 +75,7 @@ def main(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Measure how much of content and style the result OUTPUT keeps. Lower is better in every measure.
+    """Measure how much of content and style the result OUTPUT keeps. Lower is better, but for brushwork.
 
     OUTPUT is a picture or a folder of them. A folder's pictures are paired with those of the content folder by name;
     the suffix may differ.
@@ -87,6 +87,9 @@ def main(
       coherence     local style: patches of the output not found in the style
       completeness  wash-out: patches of the style not found in the output
       swd           colour
+      smoke         colours that drift where the content is flat, as soft clouds
+      brushwork     how rough flat places are: 1 as the style, less is smoother
+      halo          rims along the content's strong edges
 
     Figures can be compared only if encoder and sizes are the same.
 
@@ -116,7 +119,7 @@ def main(
             _write_chart(rows, plot, overwrite)
         console.note(
             f"{len(measured)} measured, {len(triples) - len(measured)} failed; "
-            f"{encoder} encoder, gram over relu1_1 to relu{levels[-1]}_1; lower is better"
+            f"{encoder} encoder, gram over relu1_1 to relu{levels[-1]}_1; lower is better, but brushwork best near 1"
         )
     if len(measured) < len(triples):
         click.get_current_context().exit(1)

@@ -13,7 +13,7 @@ from ..devices import PIXEL_COSTS, check_memory, choose_device
 from ..errors import MemoryShortage, PictureError, WeightsError
 from ..images import Picture, fit_size, read
 from ..networks.vgg import VGG, load_encoder
-from .measures import measure_features, sliced_wasserstein
+from .measures import measure_features, measure_pixels
 
 SMALLEST = {"compact": 24, "vgg19": 32}
 """Least side of a picture, by encoder: 3 x 3 patches at relu4_1; something to reflect at relu5_1."""
@@ -67,11 +67,12 @@ class Judge:
         style_pixels, style_features = self._style(style)
         self._check_memory(output, prod(result_size) + prod(source_size) + style_pixels[0, 0].numel())
         pixels = result.tensor(result_size).to(self.device)
+        original = source.tensor(source_size).to(self.device)
         measures = measure_features(
             self.encoder(pixels, self.levels),
-            self.encoder(source.tensor(source_size).to(self.device), [4]),
+            self.encoder(original, [4]),
             style_features,
-            sliced_wasserstein(pixels, style_pixels),
+            measure_pixels(pixels, original, style_pixels),
         ).as_dict()
         if not all(map(isfinite, measures.values())):
             raise PictureError(f"{output}: its measures are no finite numbers; check the encoder's weights")

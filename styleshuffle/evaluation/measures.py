@@ -1,4 +1,5 @@
-"""How much of the content and of the style a result keeps, by VGG features; lower is better in every measure.
+"""How much of the content and of the style a result keeps, by VGG features and by pixels; lower is better, but for
+``brushwork``, which is best near 1.
 
 - ``cfsd``: structure. Each picture's relu4_1 features, averaged onto a 32 x 32 grid and centred, have cosine
   self-similarities; the divergence (Kullback-Leibler) of the output's from the content's, as softmax rows at temperature
@@ -8,6 +9,7 @@
   the nearest patch of the style; mean over relu3_1 and relu4_1.
 - ``completeness``: wash-out. The same from each style patch to the nearest patch of the output.
 - ``swd``: colour. Sliced Wasserstein distance of the RGB pixels, 64 directions.
+- ``smoke``, ``brushwork``, ``halo``: the surface, see `styleshuffle.evaluation.surface`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..networks.vgg import VGG
+from .surface import surface
 
 _GRID = 32
 _TEMPERATURE = 0.1
@@ -29,13 +32,16 @@ _QUANTILES = 4096
 
 @dataclass(frozen=True)
 class Measures:
-    """The five measures of one result; see the module's text."""
+    """The measures of one result; see the module's text."""
 
     cfsd: float
     gram: float
     coherence: float
     completeness: float
     swd: float
+    smoke: float
+    brushwork: float
+    halo: float
 
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
@@ -46,21 +52,30 @@ def measure(encoder: VGG, output: Tensor, content: Tensor, style: Tensor) -> Mea
     """Measure an output against its content and style, pictures (1, 3, H, W) in [0, 1]."""
     levels = sorted(encoder.channels)
     return measure_features(
-        encoder(output, levels), encoder(content, [4]), encoder(style, levels), sliced_wasserstein(output, style)
+        encoder(output, levels), encoder(content, [4]), encoder(style, levels), measure_pixels(output, content, style)
     )
 
 
+def measure_pixels(output: Tensor, content: Tensor, style: Tensor) -> dict[str, float]:
+    """Those measures that need no features, by name: `swd`, `smoke`, `brushwork`, `halo`."""
+    return {"swd": sliced_wasserstein(output, style), **surface(output, content, style)}
+
+
 def measure_features(
-    output: dict[int, Tensor], content: dict[int, Tensor], style: dict[int, Tensor], swd: float
+    output: dict[int, Tensor], content: dict[int, Tensor], style: dict[int, Tensor], pixels: dict[str, float]
 ) -> Measures:
-    """As `measure`, for whoever keeps the features (1, C, H, W) of a content or a style that is measured often."""
+    """As `measure`, for whoever keeps the features (1, C, H, W) of a content or a style that is measured often.
+
+    Args:
+        pixels: of `measure_pixels`.
+    """
     distances = [_distances_to_nearest(*_patches(output[level], style[level])) for level in (3, 4)]
     return Measures(
         cfsd=_self_similarity_divergence(output[4], content[4]),
         gram=sum(_gram_distance(output[level], style[level]) for level in style) / len(style),
         coherence=sum(there for there, _ in distances) / 2,
         completeness=sum(back for _, back in distances) / 2,
-        swd=swd,
+        **pixels,
     )
 
 

@@ -28,14 +28,37 @@ class Describer:
         patch: side R of a patch.
         channel_axes: (C, c).
         patch_axes: (c R^2, d), or None where patches are already short enough.
+        tone_weight: similarity that is lost where the luminance misses its aim by 1; at 0 descriptors have no columns
+            for the luminance.
     """
 
     patch: int
     channel_axes: Tensor
     patch_axes: Tensor | None
+    tone_weight: float = 0.0
 
-    def __call__(self, features: Tensor) -> Tensor:
-        """Descriptors (H W, d), of norm at most 1, of features (C, H, W)."""
+    def __call__(self, features: Tensor, aim: Tensor | None = None, light: Tensor | None = None) -> Tensor:
+        """Descriptors of features (C, H, W): (H W, d), of norm at most 1, and the columns for the luminance.
+
+        The product of the columns of content and style is -w (a - l)^2 + w a^2, with w the weight, a the aim and l the
+        luminance, and the last term is the same for all patches of the style that a place can take.
+
+        Args:
+            aim: luminance (H, W) that is aimed at, of a content.
+            light: luminance (H, W) of a style.
+        """
+        described = self._described(features)
+        if not self.tone_weight:
+            return described
+        luminance = light if aim is None else aim
+        if luminance is None:
+            raise ValueError("this describer looks at the luminance; pass aim or light")
+        values = luminance.flatten()[:, None] - 0.5
+        root = (2 * self.tone_weight) ** 0.5
+        last = torch.full_like(values, root) if light is None else -root / 2 * values.square()
+        return torch.cat([described, root * values, last], 1)
+
+    def _described(self, features: Tensor) -> Tensor:
         unit = _unit_positions(features, self.channel_axes)
         rows = max(1, _BLOCK // features.shape[2])
         padded = reflect(unit, self.patch // 2)

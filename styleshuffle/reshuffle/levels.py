@@ -1,8 +1,9 @@
 """The coarse-to-fine loop: from the features of content and style to those of the result, level by level.
 
 At each level: move the content's features to the style's colours (mean and covariance), match every patch to a patch of
-the style, vote for new features, blend; then decode to the next finer level. The features go through the decoder chain,
-not through pixels: re-encoding a decoded picture at each level costs an encoding and loses what the picture cannot show.
+the style, vote for new features, even the votes along the content, blend; then decode to the next finer level. The
+features go through the decoder chain, not through pixels: to encode a decoded picture again at each level costs an
+encoding and loses what the picture cannot show.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor
 
 from ..settings import LevelSettings, Settings
+from .evening import Evener
+from .guide import Guide
 from .matching import counted, improve, match_first
 from .moments import match_moments
 from .nnf import NNF, grid_of, upsample
@@ -34,7 +37,7 @@ class Turn:
     Attributes:
         level: 4 for relu4_1.
         features: the blend of votes and content, (C, H, W).
-        votes: what the style puts there, (C, H, W).
+        votes: what the style puts there, (C, H, W), evened.
         nnf: who went where.
         share: of the work of all levels, how much is done, 0 to 1, about in proportion to time.
     """
@@ -52,8 +55,25 @@ def recolour(content: Tensor, style: StyleLevel, settings: Settings) -> Tensor:
     return torch.lerp(content, match_moments(content, style.moments), share) if share else content
 
 
+def evened_vote(style: StyleLevel, nnf: NNF, patch: int, evener: Evener | None, evening: float) -> Tensor:
+    """Votes (C, H, W), evened along the content and then moved back to the style's mean and covariance.
+
+    Args:
+        evening: how far, from 0 to 1.
+    """
+    votes = vote(style, nnf, patch)
+    if evener is None or not evening:
+        return votes
+    evened = evener(votes, evening)
+    return torch.lerp(evened, match_moments(evened, style.moments), evening)
+
+
 def reshuffle(
-    content: dict[int, Tensor], style: dict[int, StyleLevel], decode: DecodeStep, settings: Settings
+    content: dict[int, Tensor],
+    style: dict[int, StyleLevel],
+    decode: DecodeStep,
+    settings: Settings,
+    guide: Guide | None = None,
 ) -> Iterator[Turn]:
     """Stylize features, yielding after each turn of each level; `decode_to_picture` makes a picture of the last one.
 
@@ -61,22 +81,24 @@ def reshuffle(
         content: features (C, H, W) of the content by level.
         style: from `prepare_style` with the same settings.
         decode: the `Decoder` that belongs to the encoder of both, or an `Inverter`.
+        guide: of the content; its aim is for a style that was prepared with its picture.
     """
+    guide = guide or Guide()
     costs = {level: _COST[level] * content[level][0].numel() for level in settings.levels}
     total = sum(settings.at(level).turns * cost for level, cost in costs.items())
     spent = 0.0
     coarser: Tensor | None = None
     nnf: NNF | None = None
     for level in settings.levels:
-        here, patterns = settings.at(level), style[level]
-        own = content[level]
+        here, patterns, own = settings.at(level), style[level], content[level]
+        aim, weight = guide.aim_on(grid_of(own)), guide.content_weight(here, grid_of(own))
         base = own if coarser is None else torch.lerp(coarser, own, here.encoder_blend)
         target = recolour(base, patterns, settings)
         features = target
         for turn in range(here.turns):
-            nnf = _match(features, patterns, nnf, here, turn == 0, settings)
-            votes = vote(patterns, nnf, here.patch_size)
-            features = torch.lerp(votes, target, here.content_weight)
+            nnf = _match(features, patterns, nnf, here, turn == 0, settings, aim)
+            votes = evened_vote(patterns, nnf, here.patch_size, guide.evener, settings.evening)
+            features = torch.lerp(votes, target, weight)
             spent += costs[level]
             yield Turn(level, features, votes, nnf, spent / total)
         if level != settings.levels[-1]:
@@ -84,19 +106,25 @@ def reshuffle(
 
 
 def _match(
-    features: Tensor, style: StyleLevel, nnf: NNF | None, here: LevelSettings, first_turn: bool, settings: Settings
+    features: Tensor,
+    style: StyleLevel,
+    nnf: NNF | None,
+    here: LevelSettings,
+    first_turn: bool,
+    settings: Settings,
+    aim: Tensor | None,
 ) -> NNF:
-    """The field of one turn: over all pairs at the coarsest level, elsewhere the field so far, improved nearby."""
+    """The field of a turn: over all pairs at the coarsest level, elsewhere the field so far, improved nearby."""
     counting = settings.matching == "counts"
     if here.coarsest or nnf is None:
-        return match_first(features, style, settings.usage_penalty, settings.seed, counting, nnf)
+        return match_first(features, style, settings.usage_penalty, settings.seed, counting, nnf, aim)
     if first_turn:
         nnf = upsample(nnf, grid_of(features), style.grid)
     if counting:
         nnf = counted(nnf, settings.usage_penalty, here.patch_size)
     if here.matches:
         describer, descriptors = style.index()
-        nnf = improve(nnf, describer(features), descriptors)
+        nnf = improve(nnf, describer(features, aim), descriptors)
     return nnf
 
 

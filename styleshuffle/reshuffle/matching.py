@@ -40,12 +40,14 @@ def match_first(
     seed: int = 0,
     counting: bool = False,
     before: NNF | None = None,
+    aim: Tensor | None = None,
 ) -> NNF:
     """The field at the coarsest level, of any size: all pairs on a grid pooled until that is cheap, then improved.
 
     Args:
         counting: by `match_counting` instead of `match_all`.
         before: the field of the turn before.
+        aim: luminance (H, W) that is aimed at, if the style's is known.
 
     A seed other than 0 stirs the content's descriptors, so that near-equal patches change places.
     """
@@ -53,19 +55,26 @@ def match_first(
     factor = 1
     while max(features[0].numel(), style.features[0].numel()) > EXACT * factor**2:
         factor *= 2
-    coarse, coarse_style = _pool(features, factor), _pool(style.features, factor)
-    coarse_descriptors = descriptors if factor == 1 else describer(coarse_style)
-    query = _stirred(describer(coarse), seed)
-    grids = (grid_of(coarse), grid_of(coarse_style))
+
+    def described(factor: int) -> tuple[Tensor, Tensor]:
+        """Descriptors of content and style on their grids pooled by a factor."""
+        query = describer(_pool(features, factor), _pool_map(aim, factor))
+        if factor == 1:
+            return query, descriptors
+        return query, describer(_pool(style.features, factor), light=_pool_map(style.light, factor))
+
+    def grids(factor: int) -> tuple[Grid, Grid]:
+        return _pooled(grid_of(features), factor), _pooled(style.grid, factor)
+
+    query, key = described(factor)
+    query = _stirred(query, seed)
     if counting:
-        nnf = match_counting(query, coarse_descriptors, grids, usage_penalty, describer.patch)
+        nnf = match_counting(query, key, grids(factor), usage_penalty, describer.patch)
     else:
-        nnf = match_all(query, coarse_descriptors, grids, usage_penalty, before if factor == 1 else None)
+        nnf = match_all(query, key, grids(factor), usage_penalty, before if factor == 1 else None)
     while factor > 1:
         factor //= 2
-        finer, finer_style = _pool(features, factor), _pool(style.features, factor)
-        finer_descriptors = descriptors if factor == 1 else describer(finer_style)
-        nnf = improve(upsample(nnf, grid_of(finer), grid_of(finer_style)), describer(finer), finer_descriptors)
+        nnf = improve(upsample(nnf, *grids(factor)), *described(factor))
     return nnf
 
 
@@ -78,6 +87,14 @@ def _stirred(descriptors: Tensor, seed: int) -> Tensor:
 
 def _pool(features: Tensor, factor: int) -> Tensor:
     return F.avg_pool2d(features[None], factor, ceil_mode=True)[0] if factor > 1 else features
+
+
+def _pool_map(values: Tensor | None, factor: int) -> Tensor | None:
+    return values if values is None else _pool(values[None], factor)[0]
+
+
+def _pooled(grid: Grid, factor: int) -> Grid:
+    return -(-grid[0] // factor), -(-grid[1] // factor)
 
 
 def match_all(

@@ -36,6 +36,22 @@ def match_palette(picture: Tensor, palette: Tensor, share: float) -> Tensor:
     return torch.lerp(picture, moved.view_as(picture), share)
 
 
+def within(picture: Tensor, palette: Tensor, share: float) -> Tensor:
+    """A picture (3, H, W) whose colours are held within a palette's, by a share from 0 to 1: a grey style gives grey.
+
+    Colours are clipped to the box around the palette's, whose sides lie along its principal axes.
+
+    Args:
+        palette: of `palette_of`.
+    """
+    centred = palette - palette.mean(1, keepdim=True)
+    axes = torch.linalg.eigh((centred @ centred.T).double().cpu()).eigenvectors.to(palette).T
+    there = axes @ palette
+    low, high = there.amin(1, keepdim=True), there.amax(1, keepdim=True)
+    clipped = axes.T @ torch.minimum(torch.maximum(axes @ picture.flatten(1), low), high)
+    return torch.lerp(picture, clipped.view_as(picture), share)
+
+
 def _axes(device: torch.device) -> list[Tensor]:
     """Orthogonal matrices (3, 3): the colour channels first, then three turned by chance, always the same."""
     generator = torch.Generator().manual_seed(0)

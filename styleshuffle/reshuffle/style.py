@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from ..settings import Settings
 from .descriptors import Describer, fit_describer
+from .guide import averaged
 from .moments import Moments, moments
 from .nnf import Grid, grid_of
+from .tones import luminance
 
+_TONE_WEIGHT = 0.2  # of missing the aimed luminance by a deviation of the style, in units of cosine
 _DESCRIPTOR_LENGTH = 2  # numbers that describe a patch, for each channel that it is compared by
 
 
@@ -24,6 +27,7 @@ class StyleLevel:
         describer: how patches of this level are described.
         descriptors: of the style's own patches, (H W, d); None, like the describer, at a level that is not matched.
         moments: of the features.
+        light: luminance (H, W) of the style; None if matching does not look at it.
     """
 
     features: Tensor
@@ -31,6 +35,7 @@ class StyleLevel:
     describer: Describer | None
     descriptors: Tensor | None
     moments: Moments
+    light: Tensor | None = None
 
     @property
     def grid(self) -> Grid:
@@ -47,17 +52,47 @@ class StyleLevel:
         return self.describer, self.descriptors
 
 
-def style_level(features: Tensor, patch: int, channels: int, matched: bool = True) -> StyleLevel:
-    """Prepare a style's features (C, H, W) at one level, to be matched by ``channels`` of them, or only voted from."""
-    describer = fit_describer(features, patch, channels, _DESCRIPTOR_LENGTH * channels) if matched else None
-    rows = features.flatten(1).T.contiguous()
-    return StyleLevel(features, rows, describer, describer(features) if describer else None, moments(features))
+def style_level(
+    features: Tensor,
+    patch: int,
+    channels: int,
+    matched: bool = True,
+    light: Tensor | None = None,
+    tone_weight: float = 0.0,
+) -> StyleLevel:
+    """Prepare a style's features (C, H, W) at one level, to be matched by ``channels`` of them, or only voted from.
+
+    Args:
+        light: luminance (H, W) of the style, for matching to look at it.
+        tone_weight: similarity that is lost where the luminance is missed by the style's deviation.
+    """
+    describer, descriptors = None, None
+    if matched:
+        describer = fit_describer(features, patch, channels, _DESCRIPTOR_LENGTH * channels)
+        if light is not None:
+            describer = replace(describer, tone_weight=tone_weight / max(float(light.var(correction=0)), 1e-4))
+        descriptors = describer(features, light=light)
+    return StyleLevel(features, features.flatten(1).T.contiguous(), describer, descriptors, moments(features), light)
 
 
-def prepare_style(features: dict[int, Tensor], settings: Settings) -> dict[int, StyleLevel]:
-    """What is computed once for a style, from its features (C, H, W) by level."""
+def prepare_style(
+    features: dict[int, Tensor], settings: Settings, picture: Tensor | None = None
+) -> dict[int, StyleLevel]:
+    """What is computed once for a style, from its features (C, H, W) by level.
+
+    Args:
+        picture: the style itself, (3, H, W), for matching to look at its luminance; None looks at features only.
+    """
+    light = luminance(picture) if picture is not None and settings.tone else None
     prepared = {}
     for level in settings.levels:
-        here = settings.at(level)
-        prepared[level] = style_level(features[level], here.patch_size, settings.descriptor_channels, here.matches)
+        here, own = settings.at(level), features[level]
+        prepared[level] = style_level(
+            own,
+            here.patch_size,
+            settings.descriptor_channels,
+            here.matches,
+            None if light is None else averaged(light, grid_of(own)),
+            settings.tone * _TONE_WEIGHT,
+        )
     return prepared

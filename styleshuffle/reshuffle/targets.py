@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from ..settings import Settings
-from .levels import recolour
+from .guide import Guide
+from .levels import evened_vote, recolour
 from .matching import improve
-from .nnf import NNF, grid_of, upsample
+from .nnf import NNF, Grid, grid_of, upsample
 from .style import StyleLevel
-from .voting import vote
 
 LEVELS = (3, 2, 1)  # with relu4_1 a step takes half as long again, and few steps made coherence and cfsd worse
 _WEIGHTS = {4: 1.0, 3: 1.5, 2: 1.0, 1: 0.5}  # of the levels' losses
@@ -66,7 +66,7 @@ class MatchedTargets(Targets):
         content: features (C, H, W) of the content by level.
         style: from `prepare_style`.
         starts: of the last turn of each level. `rematch` improves their fields.
-        settings: as for the feed-forward result.
+        settings, guide: as for the feed-forward result.
     """
 
     def __init__(
@@ -75,11 +75,12 @@ class MatchedTargets(Targets):
         style: dict[int, StyleLevel],
         starts: dict[int, Start],
         settings: Settings,
+        guide: Guide | None = None,
     ) -> None:
         levels = [level for level in settings.levels if level in LEVELS] or list(settings.levels[-1:])
-        self.content, self.style, self.settings = content, style, settings
+        self.content, self.style, self.settings, self.guide = content, style, settings, guide or Guide()
         self.nnfs = {level: starts[level].nnf for level in settings.levels}
-        self.shares = content_shares(settings)
+        self.shares = {level: content_share(level, settings, self.guide, grid_of(content[level])) for level in levels}
         super().__init__(
             {level: self._target(level, starts[level].votes) for level in levels},
             {level: _deviation(style[level]) for level in levels},
@@ -91,10 +92,12 @@ class MatchedTargets(Targets):
             own, patterns, here = features[level][0], self.style[level], self.settings.at(level)
             if here.matches:
                 describer, descriptors = patterns.index()
-                self.nnfs[level] = improve(self.nnfs[level], describer(own), descriptors, rounds=1)
+                query = describer(own, self.guide.aim_on(grid_of(own)))
+                self.nnfs[level] = improve(self.nnfs[level], query, descriptors, rounds=1)
             else:
                 self.nnfs[level] = upsample(self.nnfs[level + 1], grid_of(own), patterns.grid)
-            self.features[level] = self._target(level, vote(patterns, self.nnfs[level], here.patch_size))
+            votes = evened_vote(patterns, self.nnfs[level], here.patch_size, self.guide.evener, self.settings.evening)
+            self.features[level] = self._target(level, votes)
 
     def _target(self, level: int, votes: Tensor) -> Tensor:
         aim = recolour(self.content[level], self.style[level], self.settings)
@@ -122,18 +125,23 @@ def gradient_of(
     }
 
 
-def content_shares(settings: Settings) -> dict[int, float]:
-    """How much of the content is in the feed-forward features of each level: its own, and what the coarser ones bring.
+def content_share(level: int, settings: Settings, guide: Guide, grid: Grid) -> float | Tensor:
+    """How much of the content is in the feed-forward features of a level: its own, and what the coarser ones bring.
 
     A level's blend has the content with its weight, and of that the encoder's own by one share and the decoded features
     of the coarser level, with their content, by the rest.
+
+    Args:
+        grid: of the level.
+
+    Returns:
+        a number, or (H, W) where the content's weights depend on its structure.
     """
-    shares: dict[int, float] = {}
-    carried = 1.0
-    for level in settings.levels:
-        here = settings.at(level)
-        carried = shares[level] = here.content_weight * (here.encoder_blend + (1 - here.encoder_blend) * carried)
-    return shares
+    share: float | Tensor = 1.0
+    for coarser in range(settings.levels[0], level - 1, -1):
+        here = settings.at(coarser)
+        share = guide.content_weight(here, grid) * (here.encoder_blend + (1 - here.encoder_blend) * share)
+    return share
 
 
 def _deviation(style: StyleLevel) -> float:

@@ -22,6 +22,7 @@ from ..errors import SettingsError
 from ..networks.decoder import Decoder, decoder_for
 from ..networks.vgg import VGG
 from .loop import TrainingPlan, TrainingProgress, train
+from .statistics import feature_moments
 from .workers import Workers
 
 _FEATURE_WEIGHT = 0.05  # of 1 - R^2 of decoded features, beside the pixels' mean absolute error
@@ -54,7 +55,7 @@ class WhitenedDecoder(nn.Module):
         self.levels = sorted((int(level) for level in self.chain.segments), reverse=True)
         self.variance: dict[int, float] = {}
         self.whiten, self.colour = nn.ModuleDict(), nn.ModuleDict()
-        for level, (mean, covariance) in _moments(encoder, crops, self.levels).items():
+        for level, (mean, covariance) in feature_moments(encoder, crops, self.levels).items():
             values, vectors = torch.linalg.eigh(covariance)
             deviation = (values.clamp_min(0) + _FLOOR * values.max()).sqrt()
             matrix = (vectors / deviation).T
@@ -112,22 +113,6 @@ def _after(convolution: nn.Conv2d, affine: Affine) -> None:
     """Make the convolution do the affine map afterwards."""
     convolution.weight.copy_(torch.einsum("po,oihw->pihw", affine.matrix, convolution.weight))
     convolution.bias.copy_(affine.matrix @ convolution.bias + affine.offset)
-
-
-@torch.inference_mode()
-def _moments(encoder: VGG, crops: Tensor, levels: list[int], batch: int = 16) -> dict[int, tuple[Tensor, Tensor]]:
-    """Mean (C) and covariance (C, C) of the encoder's features at each level, float64."""
-    sums: dict[int, tuple[int, Tensor, Tensor]] = {}
-    device = next(encoder.buffers()).device
-    for pictures in crops.split(batch):
-        for level, features in encoder(pictures.to(device).float() / 255, levels).items():
-            flat = features.transpose(0, 1).flatten(1).double()
-            count, total, square = sums.get(level, (0, 0, 0))
-            sums[level] = count + flat.shape[1], total + flat.sum(1), square + flat @ flat.T
-    return {
-        level: (total / count, square / count - torch.outer(total, total) / count**2)
-        for level, (count, total, square) in sums.items()
-    }
 
 
 def starting_levels(batch: int, levels: list[int]) -> dict[int, int]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ..networks.vgg import COMPACT_WIDTHS, VGG
 from ..networks.weights import load_tensors, save_tensors
 from .loop import TrainingPlan, TrainingProgress, train
+from .statistics import feature_moments
 from .workers import Workers
 
 LEVELS = (2, 3, 4)
@@ -87,20 +88,10 @@ def _made_from(targets: Path) -> str | None:
         return None
 
 
-@torch.inference_mode()
 def _principal_axes(teacher: VGG, crops: Tensor, batch: int) -> dict[int, tuple[Tensor, Tensor]]:
     """Per level the channel mean (C) and the leading axes (C, K), divided by the root of the total variance."""
-    device = next(teacher.buffers()).device
-    sums: dict[int, list[Tensor]] = {}
-    for start in range(0, len(crops), batch):
-        for level, features in teacher(crops[start : start + batch].to(device).float() / 255, LEVELS).items():
-            flat = features.transpose(0, 1).flatten(1).double()
-            moments = [torch.tensor(float(flat.shape[1])), flat.sum(1), flat @ flat.T]
-            sums[level] = [a + b for a, b in zip(sums[level], moments, strict=True)] if level in sums else moments
     axes = {}
-    for level, (count, total, square) in sums.items():
-        mean = total / count
-        covariance = square / count - torch.outer(mean, mean)
+    for level, (mean, covariance) in feature_moments(teacher, crops, LEVELS, batch).items():
         leading = torch.linalg.eigh(covariance).eigenvectors[:, -_COMPONENTS[level] :].flip(1)
         axes[level] = mean.float(), (leading / covariance.trace().sqrt()).float()
     return axes

@@ -1,0 +1,209 @@
+"""From a content and a style picture to the result, tensors to tensors: encode, reshuffle, decode, colours, refine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .networks.decoder import Decoder
+from .networks.refiner import Refiner
+from .networks.vgg import VGG
+from .progress import Progress
+from .reporting import Report
+from .reshuffle.evening import Evener
+from .reshuffle.guide import Guide
+from .reshuffle.inversion import Inverter
+from .reshuffle.levels import Turn, decode_to_picture, reshuffle
+from .reshuffle.palette import match_palette, palette_of, within
+from .reshuffle.refinement import refine_by_gradient, refine_by_network
+from .reshuffle.structure import structure, with_floor
+from .reshuffle.style import StyleLevel, prepare_style
+from .reshuffle.targets import MatchedTargets, Start
+from .reshuffle.tones import aim, in_order, luminance, palette_for
+from .settings import Settings
+
+_STRUCTURE_LEVEL = 3  # whose features tell structure from grain, in windows small enough to follow an outline
+
+
+@dataclass(frozen=True)
+class PreparedStyle:
+    """What is computed once for a style: what to reshuffle, by level, and its colours (3, n), dark before light."""
+
+    levels: dict[int, StyleLevel]
+    palette: Tensor
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A picture that was fed forward, and what its refinement has to know.
+
+    Attributes:
+        picture: (3, H, W), RGB in [0, 1], of the size that is worked on: multiples of 8.
+        content: features (C, H, W) of the content by level.
+        guide: of the content.
+        palette: colours (3, n) that the picture is to have.
+        starts: of the last turn of each level.
+    """
+
+    picture: Tensor
+    content: dict[int, Tensor]
+    guide: Guide
+    palette: Tensor
+    starts: dict[int, Start]
+
+
+class Pipeline:
+    """The networks with the settings.
+
+    Args:
+        settings: how to stylize.
+        encoder: on the device that computes, and so are the others.
+        decoder: of this encoder; None decodes by optimisation.
+        refiner: of this encoder; None refines by gradient.
+    """
+
+    def __init__(
+        self, settings: Settings, encoder: VGG, decoder: Decoder | None = None, refiner: Refiner | None = None
+    ) -> None:
+        self.settings, self.encoder, self.decoder, self.refiner = settings, encoder, decoder, refiner
+        self.device: torch.device = next(encoder.buffers()).device
+
+    @property
+    def refine_steps(self) -> int:
+        """How many steps refine a picture."""
+        return self.settings.refine_steps(learned=self.refiner is not None)
+
+    @torch.inference_mode()
+    def prepare(self, style: Tensor) -> PreparedStyle:
+        """A style picture (1, 3, H, W), RGB in [0, 1], as `apply` wants it."""
+        style = style.to(self.device)
+        extended = to_multiple(style)
+        levels = prepare_style(self._encoded(extended), self.settings, extended[0])
+        return PreparedStyle(levels, in_order(palette_of(style[0])))
+
+    @torch.inference_mode()
+    def apply(
+        self,
+        content: Tensor,
+        style: PreparedStyle,
+        progress: Callable[[Progress], None] | None = None,
+        watch: Callable[[Turn], None] | None = None,
+    ) -> Tensor:
+        """A content picture in a prepared style.
+
+        Args:
+            content: (1, 3, H, W), RGB in [0, 1].
+            style: from `prepare`.
+            progress: called after each step with what is done; an exception from it stops the work.
+            watch: shown the features, votes and field of each turn of each level, for study.
+
+        Returns:
+            (1, 3, H, W), RGB in [0, 1], on the CPU.
+        """
+        report = Report(progress, self.settings, self.decoder, self.refine_steps)
+        draft = self._fed_forward(content, style, report, watch)
+        result, palette = draft.picture, draft.palette
+        if self.refine_steps:
+            targets = self._targets(draft, style)
+            steps = self._refined(draft.picture, targets)
+            del draft  # the votes are large, and needed only at the start
+            for number, result in enumerate(steps, start=1):
+                report.refinement(number, result)
+        if self.settings.palette and self.settings.tone:
+            result = within(result, palette, self._soft).clamp_(0, 1)
+        return result[None, :, : content.shape[2], : content.shape[3]].cpu()
+
+    @torch.inference_mode()
+    def draft(self, content: Tensor, style: PreparedStyle) -> tuple[Tensor, MatchedTargets]:
+        """A content picture in a prepared style before it is refined, and what refinement would steer it to.
+
+        Args:
+            content: (1, 3, H, W), RGB in [0, 1].
+
+        Returns:
+            the picture, (3, H', W') in [0, 1], H' and W' multiples of 8, and its targets.
+        """
+        draft = self._fed_forward(content, style, Report(None, self.settings, self.decoder, 0), None)
+        return draft.picture, self._targets(draft, style)
+
+    @property
+    def _soft(self) -> float:
+        """How far what is done to the picture as a whole goes: at strength 0 the photograph comes back."""
+        return min(1.0, 2 * self.settings.strength)
+
+    def _fed_forward(
+        self, content: Tensor, style: PreparedStyle, report: Report, watch: Callable[[Turn], None] | None
+    ) -> Draft:
+        picture = to_multiple(content.to(self.device))
+        palette, aimed = self._tones(picture, style.palette)
+        evener = Evener(picture[0]) if self.settings.evening else None
+        if self.settings.noise:
+            noisy = with_floor(picture[0], self._soft * self.settings.noise / 255, self.settings.seed)
+            picture = noisy[None].contiguous(memory_format=torch.channels_last)
+        features = self._encoded(picture)
+        guide = Guide(evener, aimed, self._structure(features))
+        decode = self.decoder or Inverter(
+            self.encoder, picture, optimizer=self.settings.gradient_optimizer, progress=report.inversion
+        )
+        starts: dict[int, Start] = {}
+        for turn in reshuffle(features, style.levels, decode, self.settings, guide):
+            starts[turn.level] = Start(turn.nnf, turn.votes)
+            report.turn(turn)
+            if watch is not None:
+                watch(turn)
+        result = decode_to_picture(turn.features, turn.level, decode)
+        report.decoded(result)
+        return Draft(self._coloured(result, guide, palette), features, guide, palette, starts)
+
+    def _tones(self, picture: Tensor, palette: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The colours that a content (1, 3, H, W) is to get, and the luminance (H, W) that is aimed at, if any."""
+        if not self.settings.tone:
+            return palette, None
+        light = luminance(picture[0])
+        palette = palette_for(light, palette)
+        return palette, aim(light, palette)
+
+    def _structure(self, features: dict[int, Tensor]) -> Tensor | None:
+        """Where the content has structure; None if the content's weights are the same everywhere."""
+        if self.settings.flat_weights == self.settings.content_weights:
+            return None
+        level = min(self.settings.levels, key=lambda level: abs(level - _STRUCTURE_LEVEL))
+        return structure(features[level])
+
+    def _coloured(self, picture: Tensor, guide: Guide, palette: Tensor) -> Tensor:
+        """A decoded picture (3, H, W), even in its tones and with its share of the palette."""
+        if guide.evener is not None:
+            if guide.aim is not None:
+                missing = guide.evener.wide(guide.aim - luminance(picture))
+                picture = picture + self._soft * self.settings.tone * missing
+            picture = guide.evener(picture, self._soft * self.settings.evening)
+        share = 1 - self.settings.faded(1 - self.settings.palette)
+        if share:
+            picture = match_palette(picture, palette, share)
+        return picture.clamp(0, 1)
+
+    def _targets(self, draft: Draft, style: PreparedStyle) -> MatchedTargets:
+        return MatchedTargets(draft.content, style.levels, draft.starts, self.settings, draft.guide)
+
+    def _refined(self, picture: Tensor, targets: MatchedTargets) -> Iterator[Tensor]:
+        if self.refiner is not None:
+            return refine_by_network(picture, self.encoder, targets, self.refine_steps, self.refiner)
+        return refine_by_gradient(picture, self.encoder, targets, self.refine_steps, self.settings.gradient_optimizer)
+
+    def _encoded(self, picture: Tensor) -> dict[int, Tensor]:
+        """Features (C, H, W) of a picture (1, 3, H, W) by level."""
+        encoded = self.encoder(picture, self.settings.levels)
+        return {level: features[0].contiguous() for level, features in encoded.items()}
+
+
+def to_multiple(picture: Tensor, of: int = 8) -> Tensor:
+    """Repeat the right and lower edge until both sides are multiples, as three poolings need."""
+    height, width = (
+        max(side + -side % of, 2 * of) for side in picture.shape[2:]
+    )  # relu4_1 must be 2 wide to be reflected
+    extended = F.pad(picture, (0, width - picture.shape[3], 0, height - picture.shape[2]), mode="replicate")
+    return extended.contiguous(memory_format=torch.channels_last)

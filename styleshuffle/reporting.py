@@ -1,0 +1,83 @@
+"""From the progress of the parts of a picture's work to that of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .images import to_pil
+from .networks.decoder import Decoder
+from .progress import Progress
+from .reshuffle.inversion import STEPS, InversionStep
+from .reshuffle.levels import Turn, decode_to_picture
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Of a step by gradient, in feed-forward pictures, measured at 512: of refinement, and in place of a decoder.
+_REFINE_COST, _INVERSION_COST = 0.12, 0.2
+
+
+class Report:
+    """Turns the progress of the parts of a picture's work into that of the whole, which never goes back."""
+
+    def __init__(
+        self, progress: Callable[[Progress], None] | None, settings: Settings, decoder: Decoder | None, steps: int
+    ) -> None:
+        self.progress, self.settings, self.decoder, self.steps = progress, settings, decoder, steps
+        # share of the work before the refinement; inversion takes about as long as so many steps of refinement
+        before = 1 if decoder else 4 * STEPS * _INVERSION_COST
+        self.first = before / (before + _REFINE_COST * steps)
+
+    def turn(self, turn: Turn) -> None:
+        share = 0.99 * turn.share
+        if self.decoder is None:  # next to the inversion, matching costs nothing
+            share = (self.settings.levels[0] - turn.level) / self.settings.levels[0]
+        self._tell(share * self.first, f"relu{turn.level}_1", turn.level, self._drawing(turn))
+
+    def inversion(self, step: InversionStep) -> None:
+        deepest = self.settings.levels[0]
+        share = min(0.99, (deepest - step.level + step.step / step.steps) / deepest)
+        self._tell(share * self.first, f"inversion of relu{step.level}_1", step.level - 1, _scaled(step.picture[0]))
+
+    def decoded(self, picture: Tensor) -> None:
+        self._tell(self.first, "decode", 0, _scaled(picture))
+
+    def refinement(self, number: int, picture: Tensor) -> None:
+        share = number / self.steps
+        self._tell(1 - (1 - share) * (1 - self.first), "refine", 0, _scaled(picture))
+
+    def _drawing(self, turn: Turn) -> Callable[[int], Image] | None:
+        """How to draw a preview of a level's features."""
+        decoder = self.decoder
+        return None if decoder is None else lambda long_side: _decoded_small(turn, decoder, long_side)
+
+    def _tell(self, fraction: float, stage: str, level: int, draw: Callable[[int], Image] | None) -> None:
+        if self.progress is not None:
+            self.progress(Progress(fraction, stage, level, draw))
+
+
+@torch.inference_mode()
+def _decoded_small(turn: Turn, decoder: Decoder, long_side: int) -> Image:
+    """A picture of a level's features, averaged down first so that it is about this large."""
+    features = turn.features[None]
+    factor = max(1, round(max(features.shape[2:]) * 2 ** (turn.level - 1) / long_side))
+    factor = min(factor, *(side // 2 for side in features.shape[2:])) if min(features.shape[2:]) >= 4 else 1
+    small = F.avg_pool2d(features, factor, ceil_mode=True) if factor > 1 else features
+    return to_pil(decode_to_picture(small[0], turn.level, decoder))
+
+
+def _scaled(picture: Tensor) -> Callable[[int], Image]:
+    """How to draw a preview of a picture (3, H, W)."""
+
+    def draw(long_side: int) -> Image:
+        image = to_pil(picture)
+        image.thumbnail((long_side, long_side))
+        return image
+
+    return draw

@@ -1,0 +1,34 @@
+"""Means over windows of a picture or of features: boxes and Gaussians, in windows that end at the border."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def box_mean(values: Tensor, radius: int) -> Tensor:
+    """Mean over windows of 2 radius + 1 positions a side, (C, H, W) as ``values``; at the border over what there is."""
+    for kernel, padding in (((2 * radius + 1, 1), (radius, 0)), ((1, 2 * radius + 1), (0, radius))):
+        values = F.avg_pool2d(values[None], kernel, 1, padding, count_include_pad=False)[0]
+    return values
+
+
+def gaussian(values: Tensor, sigma: float) -> Tensor:
+    """Values (C, H, W) blurred by a Gaussian that is cut off at 3 sigma; borders are repeated."""
+    reach = max(1, math.ceil(3 * sigma))
+    steps = torch.arange(-reach, reach + 1, device=values.device, dtype=values.dtype)
+    kernel = (-0.5 * (steps / sigma) ** 2).exp()
+    kernel = (kernel / kernel.sum()).expand(len(values), 1, 1, -1)
+    for turned in (kernel, kernel.transpose(2, 3)):
+        padding = (reach, reach, 0, 0) if turned is kernel else (0, 0, reach, reach)
+        values = F.conv2d(F.pad(values[None], padding, mode="replicate"), turned, groups=len(values))[0]
+    return values
+
+
+def local_variance(values: Tensor, radius: int) -> Tensor:
+    """Variance in windows as of `box_mean`, summed over the channels, (H, W)."""
+    centred = values - values.mean((1, 2), keepdim=True)  # for float32, squares of large means would swallow it
+    return (box_mean(centred.square(), radius) - box_mean(centred, radius).square()).clamp_min_(0).sum(0)

@@ -1,0 +1,54 @@
+"""What a content picture tells the reshuffling beside its features: where it has structure, how light, and its outlines.
+
+The guide is made once from the content picture and goes along with its features. Whoever adds a wish of the user, such as
+a mask, adds it here: the guide says how much a place may take from the style, and from where.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..settings import LevelSettings
+from .evening import Evener
+from .nnf import Grid
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What steers the reshuffling of one content picture. Without any of it all places are alike.
+
+    Attributes:
+        evener: evens votes along the content; None leaves them.
+        aim: luminance (H, W) that each place is to have, of the whole picture; None looks at features only.
+        structure: how much structure there is, (h, w) on the grid of some level, 0 to 1; None is 1 everywhere.
+    """
+
+    evener: Evener | None = None
+    aim: Tensor | None = None
+    structure: Tensor | None = None
+
+    def aim_on(self, grid: Grid) -> Tensor | None:
+        """The aimed luminance, averaged onto the grid of a level."""
+        return None if self.aim is None else averaged(self.aim, grid)
+
+    def structure_on(self, grid: Grid) -> Tensor | None:
+        """The structure, on the grid of a level."""
+        if self.structure is None:
+            return None
+        return F.interpolate(self.structure[None, None], grid, mode="bilinear", align_corners=False)[0, 0]
+
+    def content_weight(self, here: LevelSettings, grid: Grid) -> float | Tensor:
+        """The content's share in a level's blend: a number, or (H, W) where it depends on the content's structure."""
+        structure = self.structure_on(grid)
+        if structure is None:
+            return here.content_weight
+        return here.flat_weight + (here.content_weight - here.flat_weight) * structure
+
+
+def averaged(values: Tensor, grid: Grid) -> Tensor:
+    """A map (H, W) of a picture, averaged onto a grid that divides its own."""
+    step = values.shape[0] // grid[0]
+    return F.avg_pool2d(values[None], step)[0] if step > 1 else values
