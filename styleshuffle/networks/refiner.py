@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
@@ -50,15 +49,17 @@ class Refiner(nn.Module):
         Returns:
             the changed picture, (N, 3, H, W), in [0, 1] or a little beyond.
         """
-        return picture + self.stages[min(step, len(self.stages) - 1)](picture, residuals)
+        return picture + self.stages[min(step, len(self.stages) - 1)](residuals)
 
 
 class Stage(nn.Module):
-    """From coarse to fine, each resolution joined by its own residuals; the last also by the picture.
+    """From coarse to fine, each resolution joined by its own residuals.
+
+    Without biases: where there is no residual there is no change, and twice the residuals make twice the change.
 
     A finer resolution is written by the coarser one into channels that are then laid side by side (Shi et al., "Real-time
     single image and video super-resolution using an efficient sub-pixel convolutional neural network", CVPR 2016), so
-    little is computed at the picture's own. Beyond the border are zeros: no residual, so nothing to mend.
+    little is computed at the picture's own. Beyond the border are zeros, for there is nothing to change.
     """
 
     def __init__(self, channels: Mapping[int, int]) -> None:
@@ -70,23 +71,22 @@ class Stage(nn.Module):
         self.at_middle = _convolution(channels[2], _MIDDLE, share=0.5)
         self.middle = nn.Sequential(nn.ReLU(), _convolution(_MIDDLE, _MIDDLE), nn.ReLU())
         self.to_fine = _convolution(_MIDDLE, 4 * _FINE, share=0.5)
-        self.at_fine = _convolution(channels[1] + 3, _FINE, share=0.5)
+        self.at_fine = _convolution(channels[1], _FINE, share=0.5)
         self.fine = nn.Sequential(nn.ReLU(), _convolution(_FINE, 3, share=0))  # the first change is none
 
-    def forward(self, picture: Tensor, residuals: Mapping[int, Tensor]) -> Tensor:
-        """The change (N, 3, H, W); arguments as of `Refiner.forward`."""
+    def forward(self, residuals: Mapping[int, Tensor]) -> Tensor:
+        """The change (N, 3, H, W) that residuals, see `Refiner.forward`, ask for."""
         x = self.to_middle(self.coarse(residuals[3]))
         x = self.middle(pixel_shuffle(x, 2).add_(self.at_middle(residuals[2])))
         x = pixel_shuffle(self.to_fine(x), 2)
-        return self.fine(x.add_(self.at_fine(torch.cat([residuals[1], picture - 0.5], 1))))
+        return self.fine(x.add_(self.at_fine(residuals[1])))
 
 
 def _convolution(channels: int, width: int, share: float = 1.0) -> nn.Conv2d:
     """3 x 3, with weights that give its output ``share`` of the variance that ReLU keeps from layer to layer."""
-    layer = nn.Conv2d(channels, width, 3, padding=1)
+    layer = nn.Conv2d(channels, width, 3, padding=1, bias=False)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     layer.weight.data *= share**0.5
-    nn.init.zeros_(layer.bias)
     return layer
 
 

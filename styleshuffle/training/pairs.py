@@ -32,7 +32,7 @@ from ..stylizer import Stylizer
 from .data import draw, random_square, read_rgb, split
 
 _ALIGNED = 8  # pixels: crops start at multiples of it
-_STRENGTHS = (0.1, 1.0)
+_STRENGTHS = (0.0, 1.0)
 _OCTAVES = (-0.7, 0.7)  # of the style's size
 _SPREAD = 0.4  # deviation of the logarithm of the power that half of all pairs raise their content weights to
 _SEEDS = 1000
@@ -210,16 +210,18 @@ class Maker:
 
 
 def _varied(settings: Settings, random: np.random.Generator) -> Settings:
-    weights = settings.content_weights
-    if random.random() < 0.5:
-        powers = np.exp(random.normal(0, _SPREAD, len(weights))).tolist()
-        weights = tuple(weight**power for weight, power in zip(weights, powers, strict=True))
+    powers = np.exp(random.normal(0, _SPREAD, len(settings.content_weights))) ** (random.random() < 0.5)
+    content_weights, flat_weights = (
+        tuple(float(weight**power) for weight, power in zip(weights, powers, strict=True))
+        for weights in (settings.content_weights, settings.flat_weights)
+    )
     return replace(
         settings,
         strength=random.uniform(*_STRENGTHS),
         style_scale=2 ** random.uniform(*_OCTAVES),
         seed=int(random.integers(_SEEDS)),
-        content_weights=weights,
+        content_weights=content_weights,
+        flat_weights=flat_weights,
     )
 
 
