@@ -17,7 +17,8 @@ All of this is run four times: as told; ten times as long; and twice with rare g
 so that the mean slope stays 0.2.
 
 The formulas are written out here once more, for all optimisers and seeds in one array, because a million steps of an
-optimiser object would take a minute each; `tests/test_generic_adam.py` lets `GenericAdam` itself run the first thousands.
+optimiser object would take a minute each; `tests/optim/test_generic_adam.py` lets `GenericAdam` itself run the first
+thousands.
 """
 
 from __future__ import annotations

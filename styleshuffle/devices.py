@@ -1,7 +1,6 @@
-"""Where to compute, and whether the memory there is enough.
+"""Choose the device to compute on, and check that its memory is enough.
 
-torch is imported by the functions that need it, so that the command lines can refuse what they know to be wrong without
-waiting for it.
+The functions that need torch import it. So the commands can refuse a wrong command line without waiting for torch.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
     import torch
 
 BYTES_AT_REST = 600 * 2**20
-"""Memory of a process before it works on a picture, mostly torch itself."""
+"""Memory of a process before it works on a picture; most of it is torch."""
 
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|ALLOC_FAILED", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class PixelCost:
-    """Bytes that a pixel costs on top of `BYTES_AT_REST`, by what is done with it. Measured at 512 x 512.
+    """Bytes that a pixel costs on top of `BYTES_AT_REST`, by kind of work. Measured at 512 x 512.
 
     Attributes:
         forward: stylizing with a decoder; pixels of content and style count.
@@ -40,14 +39,14 @@ class PixelCost:
 
 
 PIXEL_COSTS = {"compact": PixelCost(900, 1100, 2200, 270), "vgg19": PixelCost(2200, 4200, 4200, 590)}
-"""By the kind of encoder, see `styleshuffle.networks.vgg.VGG`."""
+"""By the kind of encoder; see `styleshuffle.networks.vgg.VGG`."""
 
 
 def choose_device(name: str) -> torch.device:
     """The device of that name; "auto" takes CUDA, then Apple's MPS, then the CPU.
 
     Raises:
-        SettingsError: no such device here; the message names those there are.
+        SettingsError: the machine has no such device; the message names the devices that it has.
     """
     import torch
 
@@ -62,25 +61,26 @@ def choose_device(name: str) -> torch.device:
 
 
 def check_memory(device: torch.device, pixels: int, bytes_a_pixel: int) -> None:
-    """Refuse what does not fit into memory. Otherwise the system may end the process while it works.
+    """Refuse work that does not fit into memory. Otherwise the system may kill the process during the work.
 
     Args:
-        pixels: how many are worked on.
+        pixels: the number of pixels that are worked on.
         bytes_a_pixel: see `PixelCost`.
 
     Raises:
-        MemoryShortage: names the memory needed, the memory there is, and the setting to lower.
+        MemoryShortage: names the memory that is needed, the memory of the device, and the settings to lower.
     """
-    there = _memory_of(device)
+    available = _memory_of(device)
     needed = BYTES_AT_REST + bytes_a_pixel * pixels
-    if there is not None and needed > there:
+    if available is not None and needed > available:
         raise MemoryShortage(
-            f"work_size: needs about {needed / 2**30:.1f} GiB of {there / 2**30:.1f}; lower `work_size` or `size`"
+            f"work_size: needs about {needed / 2**30:.1f} GiB of memory, but the device has {available / 2**30:.1f} GiB; "
+            "lower `work_size` or `size`"
         )
 
 
 def _memory_of(device: torch.device) -> int | None:
-    """Bytes of memory that a device has; None if that cannot be told."""
+    """Bytes of memory that a device has; None if unknown."""
     if device.type == "cuda":
         import torch
 
@@ -91,5 +91,5 @@ def _memory_of(device: torch.device) -> int | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; torch says so by a RuntimeError whose text depends on the device."""
+    """Whether memory ran out. torch then raises a RuntimeError, whose text depends on the device."""
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))

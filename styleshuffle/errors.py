@@ -1,7 +1,7 @@
 """What styleshuffle raises for input it cannot use.
 
-Every message is one line that names the file or the setting, the reason and the remedy, so that the command line
-can show it as it is.
+Every message is a single line that names the file or the setting, the reason and the remedy. The command line shows it
+unchanged, except that names of settings become options.
 """
 
 
@@ -18,7 +18,7 @@ class SettingsError(StyleShuffleError, ValueError):
 
 
 class MemoryShortage(SettingsError):
-    """A picture would need more memory than the machine has."""
+    """A picture needs more memory than the machine has."""
 
 
 class WeightsError(StyleShuffleError):
@@ -26,4 +26,4 @@ class WeightsError(StyleShuffleError):
 
 
 class WorkerError(StyleShuffleError):
-    """Training on several workers cannot go on: one is lost, differs from the others, or has a useless gradient."""
+    """Training on several workers cannot continue: a worker is lost or differs, or its gradient is not finite."""

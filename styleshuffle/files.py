@@ -1,4 +1,4 @@
-"""Files: written as a whole or not at all, told apart whatever they are called, and named on one safe line."""
+"""Files: write them as a whole or not at all, tell them apart under any name, and name them on a safe line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike[str], overwrite: bool = True) -> Iterator[BinaryIO]:
-    """A binary file to write into, which takes the place of `path` when the block ends, and only if it ends well.
+    """A binary file to write into. When the block ends without an error, the file takes the place of `path`.
 
     The file is written under a hidden name beside `path` and then renamed. After an error or Ctrl-C an existing file is
-    as it was and nothing else is left behind. A new file has the usual permissions, a replaced one keeps its own; a link
-    is followed.
+    unchanged and no other file is left. A new file has the usual permissions, a replaced file keeps its own. A link is
+    followed.
 
     Args:
         path: the file to write; its folder exists.
@@ -25,7 +25,7 @@ def written_whole(path: str | os.PathLike[str], overwrite: bool = True) -> Itera
 
     Raises:
         FileExistsError: the file exists, and `overwrite` is not set.
-        OSError: the disk is full, the folder cannot be written to, and the like.
+        OSError: the file cannot be written; for example, the disk is full.
     """
     target = Path(os.path.realpath(path))
     draft = target.with_name(f".styleshuffle-{secrets.token_hex(8)}.tmp")
@@ -46,7 +46,7 @@ def _created(path: Path) -> BinaryIO:
 
 
 def _publish(draft: Path, target: Path, overwrite: bool) -> None:
-    """Give the draft its final name in one step; without `overwrite`, only if no file has that name."""
+    """Give the draft its final name in a single step; without `overwrite`, only if no file has that name."""
     if overwrite:
         with contextlib.suppress(OSError):
             shutil.copymode(target, draft)
@@ -63,7 +63,7 @@ def _publish(draft: Path, target: Path, overwrite: bool) -> None:
 
 
 def identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """What tells a file from every other file, however it is named; None if there is no such file."""
+    """What identifies a file under any name (device and inode); None if there is no such file."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -72,19 +72,19 @@ def identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
 
 
 def one_line(text: object) -> str:
-    """Text that is safe to print on one line of a terminal; what is not printable is escaped."""
+    """Text that is safe to print on one line of a terminal: characters that are not printable are escaped."""
     plain = os.fsdecode(text) if isinstance(text, bytes | os.PathLike) else str(text)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in plain)
 
 
 def reason_of(error: BaseException) -> str:
-    """What an exception says, on one line."""
+    """The message of an exception, on one line."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
     return one_line(said or type(error).__name__)
 
 
 def errno_of(error: BaseException | None) -> int | None:
-    """The system's error number at the root of an exception; None if the system was not the cause."""
+    """The system's error number that caused an exception; None if the cause is not the system."""
     while error is not None:
         if isinstance(error, OSError):
             return error.errno

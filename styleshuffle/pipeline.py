@@ -1,4 +1,4 @@
-"""From a content and a style picture to the result, tensors to tensors: encode, reshuffle, decode, colours, refine."""
+"""From content and style to the result, as tensors: encode, reshuffle, decode, match colours, refine."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .networks.refiner import Refiner
 from .networks.vgg import VGG
 from .progress import Progress
 from .reporting import Report
+from .reshuffle.brushwork import fine_contrast, with_brushwork
 from .reshuffle.evening import Evener
 from .reshuffle.guide import Guide
 from .reshuffle.inversion import Inverter
@@ -31,21 +32,28 @@ _STRUCTURE_LEVEL = 3  # whose features tell structure from grain, in windows sma
 
 @dataclass(frozen=True)
 class PreparedStyle:
-    """What is computed once for a style: what to reshuffle, by level, and its colours (3, n), dark before light."""
+    """What is computed once for a style.
+
+    Attributes:
+        levels: what to reshuffle.
+        palette: its colours (3, n), dark before light.
+        contrast: of its brushwork, see `fine_contrast`.
+    """
 
     levels: dict[int, StyleLevel]
     palette: Tensor
+    contrast: float
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A picture that was fed forward, and what its refinement has to know.
+    """A picture before its refinement, and what the refinement needs.
 
     Attributes:
         picture: (3, H, W), RGB in [0, 1], of the size that is worked on: multiples of 8.
         content: features (C, H, W) of the content by level.
         guide: of the content.
-        palette: colours (3, n) that the picture is to have.
+        palette: the colours (3, n) that the picture should have.
         starts: of the last turn of each level.
     """
 
@@ -61,8 +69,8 @@ class Pipeline:
 
     Args:
         settings: how to stylize.
-        encoder: on the device that computes, and so are the others.
-        decoder: of this encoder; None decodes by optimisation.
+        encoder: on the device that computes, like the other networks.
+        decoder: of this encoder; None inverts the encoder by gradient.
         refiner: of this encoder; None refines by gradient.
     """
 
@@ -74,16 +82,16 @@ class Pipeline:
 
     @property
     def refine_steps(self) -> int:
-        """How many steps refine a picture."""
+        """The number of steps of refinement."""
         return self.settings.refine_steps(learned=self.refiner is not None)
 
     @torch.inference_mode()
     def prepare(self, style: Tensor) -> PreparedStyle:
-        """A style picture (1, 3, H, W), RGB in [0, 1], as `apply` wants it."""
+        """Prepare a style picture (1, 3, H, W), RGB in [0, 1], for `apply`."""
         style = style.to(self.device)
         extended = to_multiple(style)
         levels = prepare_style(self._encoded(extended), self.settings, extended[0])
-        return PreparedStyle(levels, in_order(palette_of(style[0])))
+        return PreparedStyle(levels, in_order(palette_of(style[0])), fine_contrast(style[0]))
 
     @torch.inference_mode()
     def apply(
@@ -93,33 +101,34 @@ class Pipeline:
         progress: Callable[[Progress], None] | None = None,
         watch: Callable[[Turn], None] | None = None,
     ) -> Tensor:
-        """A content picture in a prepared style.
+        """Stylize a content picture in a prepared style.
 
         Args:
             content: (1, 3, H, W), RGB in [0, 1].
             style: from `prepare`.
-            progress: called after each step with what is done; an exception from it stops the work.
-            watch: shown the features, votes and field of each turn of each level, for study.
+            progress: called after each step; an exception from it stops the work.
+            watch: called with the features, votes and nearest-neighbour field of each turn, for study.
 
         Returns:
             (1, 3, H, W), RGB in [0, 1], on the CPU.
         """
         report = Report(progress, self.settings, self.decoder, self.refine_steps)
         draft = self._fed_forward(content, style, report, watch)
-        result, palette = draft.picture, draft.palette
+        result, palette, guide = draft.picture, draft.palette, draft.guide
         if self.refine_steps:
             targets = self._targets(draft, style)
             steps = self._refined(draft.picture, targets)
-            del draft  # the votes are large, and needed only at the start
+            del draft  # the votes are large, and only the start needs them
             for number, result in enumerate(steps, start=1):
                 report.refinement(number, result)
+        result = self._brushed(result, guide, style)
         if self.settings.palette and self.settings.tone:
             result = within(result, palette, self._soft).clamp_(0, 1)
         return result[None, :, : content.shape[2], : content.shape[3]].cpu()
 
     @torch.inference_mode()
     def draft(self, content: Tensor, style: PreparedStyle) -> tuple[Tensor, MatchedTargets]:
-        """A content picture in a prepared style before it is refined, and what refinement would steer it to.
+        """A content picture in a prepared style before refinement, and the targets of the refinement.
 
         Args:
             content: (1, 3, H, W), RGB in [0, 1].
@@ -132,7 +141,7 @@ class Pipeline:
 
     @property
     def _soft(self) -> float:
-        """How far what is done to the picture as a whole goes: at strength 0 the photograph comes back."""
+        """The share of all changes to the picture as a whole: 0 at strength 0, which gives the photograph back."""
         return min(1.0, 2 * self.settings.strength)
 
     def _fed_forward(
@@ -168,8 +177,8 @@ class Pipeline:
         return palette, aim(light, palette)
 
     def _structure(self, features: dict[int, Tensor]) -> Tensor | None:
-        """Where the content has structure; None if the content's weights are the same everywhere."""
-        if self.settings.flat_weights == self.settings.content_weights:
+        """Where the content has structure; None if no setting looks at that."""
+        if self.settings.flat_weights == self.settings.content_weights and not self.settings.brushwork:
             return None
         level = min(self.settings.levels, key=lambda level: abs(level - _STRUCTURE_LEVEL))
         return structure(features[level])
@@ -180,11 +189,20 @@ class Pipeline:
             if guide.aim is not None:
                 missing = guide.evener.wide(guide.aim - luminance(picture))
                 picture = picture + self._soft * self.settings.tone * missing
-            picture = guide.evener(picture, self._soft * self.settings.evening)
+            picture = guide.evener.picture(picture, self._soft * self.settings.evening)
         share = 1 - self.settings.faded(1 - self.settings.palette)
         if share:
             picture = match_palette(picture, palette, share)
         return picture.clamp(0, 1)
+
+    def _brushed(self, picture: Tensor, guide: Guide, style: PreparedStyle) -> Tensor:
+        """A refined picture (3, H, W) with the contrast of the style's strokes where the content is flat."""
+        height, width = picture.shape[1:]
+        structure = guide.structure_on((height, width))
+        if structure is None or not self.settings.brushwork:
+            return picture
+        share = self._soft * self.settings.brushwork
+        return with_brushwork(picture, style.contrast, 1 - structure, share).clamp_(0, 1)
 
     def _targets(self, draft: Draft, style: PreparedStyle) -> MatchedTargets:
         return MatchedTargets(draft.content, style.levels, draft.starts, self.settings, draft.guide)
@@ -201,7 +219,7 @@ class Pipeline:
 
 
 def to_multiple(picture: Tensor, of: int = 8) -> Tensor:
-    """Repeat the right and lower edge until both sides are multiples, as three poolings need."""
+    """Repeat the right and lower edges until both sides are multiples, because there are three poolings."""
     height, width = (
         max(side + -side % of, 2 * of) for side in picture.shape[2:]
     )  # relu4_1 must be 2 wide to be reflected

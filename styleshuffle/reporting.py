@@ -1,4 +1,4 @@
-"""From the progress of the parts of a picture's work to that of the whole."""
+"""Report the progress of a picture to the caller."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from .settings import Settings
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Of a step by gradient, in feed-forward pictures, measured at 512: of refinement, and in place of a decoder.
+# Time of a gradient step, in units of a feed-forward picture, measured at 512: of refinement, and of inversion.
 _REFINE_COST, _INVERSION_COST = 0.12, 0.2
 
 
 class Report:
-    """Turns the progress of the parts of a picture's work into that of the whole, which never goes back."""
+    """Turns the progress of each part of the work into the progress of the whole, which never falls."""
 
     def __init__(
         self, progress: Callable[[Progress], None] | None, settings: Settings, decoder: Decoder | None, steps: int
     ) -> None:
         self.progress, self.settings, self.decoder, self.steps = progress, settings, decoder, steps
-        # share of the work before the refinement; inversion takes about as long as so many steps of refinement
+        # share of the work before the refinement, in units of a feed-forward picture
         before = 1 if decoder else 4 * STEPS * _INVERSION_COST
         self.first = before / (before + _REFINE_COST * steps)
 
     def turn(self, turn: Turn) -> None:
         share = 0.99 * turn.share
-        if self.decoder is None:  # next to the inversion, matching costs nothing
+        if self.decoder is None:  # beside the inversion, matching takes no time
             share = (self.settings.levels[0] - turn.level) / self.settings.levels[0]
         self._tell(share * self.first, f"relu{turn.level}_1", turn.level, self._drawing(turn))
 
@@ -53,7 +53,7 @@ class Report:
         self._tell(1 - (1 - share) * (1 - self.first), "refine", 0, _scaled(picture))
 
     def _drawing(self, turn: Turn) -> Callable[[int], Image] | None:
-        """How to draw a preview of a level's features."""
+        """A function that draws a preview of a level's features; None without a decoder."""
         decoder = self.decoder
         return None if decoder is None else lambda long_side: _decoded_small(turn, decoder, long_side)
 
@@ -64,7 +64,7 @@ class Report:
 
 @torch.inference_mode()
 def _decoded_small(turn: Turn, decoder: Decoder, long_side: int) -> Image:
-    """A picture of a level's features, averaged down first so that it is about this large."""
+    """A picture of a level's features, which are averaged down first so that it has about this long side."""
     features = turn.features[None]
     factor = max(1, round(max(features.shape[2:]) * 2 ** (turn.level - 1) / long_side))
     factor = min(factor, *(side // 2 for side in features.shape[2:])) if min(features.shape[2:]) >= 4 else 1
@@ -73,7 +73,7 @@ def _decoded_small(turn: Turn, decoder: Decoder, long_side: int) -> Image:
 
 
 def _scaled(picture: Tensor) -> Callable[[int], Image]:
-    """How to draw a preview of a picture (3, H, W)."""
+    """A function that draws a preview of a picture (3, H, W)."""
 
     def draw(long_side: int) -> Image:
         image = to_pil(picture)

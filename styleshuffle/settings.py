@@ -200,6 +200,9 @@ class Settings:
         0,
         64,
     )
+    brushwork: float = _setting(
+        1.0, float, "How far strokes in flat places of the content get the contrast of the style's own."
+    )
     palette: float = _setting(
         0.8, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."
     )
@@ -259,6 +262,8 @@ class Settings:
         Args:
             learned: a network takes them, not an optimiser by gradient.
         """
+        if learned and self.strength == 0:
+            return 0  # the photograph itself; a network's steps never stand quite still
         return self.refine if self.refine is not None else _LEARNED_STEPS if learned else _GRADIENT_STEPS
 
     def faded(self, weight: float) -> float:
@@ -281,6 +286,7 @@ AUTHORS = Settings(
     evening=0.0,
     tone=0.0,
     noise=0.0,
+    brushwork=0.0,
     palette=0.0,
     refine=0,
 )

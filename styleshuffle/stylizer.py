@@ -1,4 +1,4 @@
-"""The Python interface: set a style once, apply it to many contents."""
+"""The Python API: set a style once, apply it to many contents."""
 
 from __future__ import annotations
 
@@ -31,31 +31,30 @@ if TYPE_CHECKING:
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
-_STYLE_SIZES_KEPT = 4  # a folder often holds upright and lying pictures
+_STYLE_SIZES_KEPT = 4  # a folder often holds portrait and landscape pictures
 
 
 class Stylizer(Pipeline):
-    """Stylizes pictures; pays for the networks and for a style once.
+    """Stylizes pictures. Networks and style are prepared only once.
 
     Args:
-        settings: how to stylize; single settings can be given by name instead or on top.
-        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+        settings: how to stylize. Settings can also be given by name; these replace those in `settings`.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
         encoder: "compact" or "vgg19".
-        weights: of the encoder, a file; default: the bundled ones, or torchvision's VGG-19, downloaded once.
-        convention: of VGG-19's weights, "caffe" or "torchvision"; default: detected.
-        decoder: a file that `styleshuffle-train decoder` wrote for this encoder. Without one, encoders other than the
-            bundled one are decoded by optimisation (`styleshuffle.reshuffle.inversion`), which is slow.
-        refiner: a file that `styleshuffle-train refiner` wrote for this encoder. Without one, encoders other than the
-            bundled one are refined by Adam, in more steps.
-        show_download: a progress bar on stderr if VGG-19 has to be downloaded.
+        weights: a file with the encoder's weights; default: the bundled ones, or torchvision's VGG-19, downloaded once.
+        convention: the input that VGG-19's weights expect, "caffe" or "torchvision"; default: detected.
+        decoder: a file that `styleshuffle-train decoder` wrote for this encoder. An encoder without a decoder, except the
+            bundled encoder, is inverted by gradient (`styleshuffle.reshuffle.inversion`), which is slow.
+        refiner: a file that `styleshuffle-train refiner` wrote for this encoder. An encoder without a refiner, except the
+            bundled encoder, is refined by Adam, in more steps.
+        show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
-        SettingsError: unknown setting, value out of range, a setting that would do nothing, or a device that this machine
-            does not have.
-        WeightsError: weights are missing, damaged, or another network's.
+        SettingsError: a setting is unknown, out of range or would do nothing, or this machine does not have the device.
+        WeightsError: the weights are missing or damaged, or belong to another network.
     """
 
-    @torch.inference_mode(False)  # weights made in the caller's inference mode could not be refined through
+    @torch.inference_mode(False)  # refinement needs weights that were not made in inference mode
     def __init__(
         self,
         settings: Settings | None = None,
@@ -71,7 +70,7 @@ class Stylizer(Pipeline):
     ) -> None:
         settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
         place = choose_device(device)
-        own = encoder == "compact" and weights is None  # the networks come with the package
+        own = encoder == "compact" and weights is None  # the encoder is the bundled encoder
         net = load_encoder(encoder, weights, convention, show_download)
         if settings.levels[0] not in net.channels:
             deepest = f"relu{max(net.channels)}_1"
@@ -92,7 +91,7 @@ class Stylizer(Pipeline):
         self._prepared: dict[tuple[int, int], PreparedStyle] = {}
 
     def set_style(self, style: Source) -> Stylizer:
-        """Choose the style picture; returns itself.
+        """Choose the style picture; returns the stylizer itself.
 
         Raises:
             PictureError: the picture cannot be read.
@@ -113,7 +112,7 @@ class Stylizer(Pipeline):
 
         Args:
             content: path, stream, Pillow image, array, tensor or `Picture`.
-            progress: called after each step with what is done; an exception from it stops the work.
+            progress: called after each step; an exception from it stops the work.
 
         Returns:
             sRGB as float32 in [0, 1], with the content's transparency and its bits a channel.
@@ -121,7 +120,7 @@ class Stylizer(Pipeline):
         Raises:
             PictureError: the content cannot be read.
             SettingsError: no style has been set.
-            MemoryShortage: the picture is too large to be worked on at this size.
+            MemoryShortage: the picture does not fit into memory at this size.
         """
         if self._style is None:
             raise SettingsError("style: none has been set; call set_style first")
@@ -134,13 +133,13 @@ class Stylizer(Pipeline):
         return from_result(result, picture.alpha, picture.bits)
 
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """(width, height) of the result for a content of that size, and of the picture that is worked on."""
+        """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""
         size = fit_size(content, self.settings.size)
         work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
         return size, work_size
 
     def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
-        """The style as a picture worked on at this size needs it; a few sizes are kept."""
+        """The style, prepared for pictures of this size; a few sizes are kept."""
         size = fit_size(style.size, max(32, round(max(work_size) * self.settings.style_scale)))
         costs = PIXEL_COSTS[self.encoder.kind]
         cost = costs.refined if self.refine_steps and self.refiner is None else costs.forward
@@ -154,23 +153,23 @@ class Stylizer(Pipeline):
 
 
 def stylize(content: Source, style: Source, **settings: Any) -> Image:
-    """One content picture in one style, as a Pillow image; takes what `Stylizer` takes, and `Settings` by name."""
+    """Stylize a picture; returns a Pillow image. Takes the arguments of `Stylizer`, and settings by name."""
     return Stylizer(**settings).set_style(style).stylize(content)
 
 
 def _check_optimizer(settings: Settings, has_decoder: bool) -> None:
-    """Refuse to choose an optimiser where nothing is optimised."""
+    """Refuse an optimiser if nothing is optimised."""
     default = next(setting.default for setting in fields(Settings) if setting.name == "optimizer")
     if has_decoder and settings.refine == 0 and settings.optimizer != default:
         raise SettingsError(
-            "optimizer: nothing is optimised with a decoder and `refine` 0; raise `refine` or leave this out"
+            "optimizer: nothing is optimised with a decoder and `refine` 0; raise `refine`, or leave `optimizer` out"
         )
 
 
 def _refiner(
     settings: Settings, encoder: VGG, path: str | Path | None, bundled: bool, place: torch.device
 ) -> Refiner | None:
-    """The network that refines, if there is one for the encoder and the levels that are set."""
+    """The refiner on its device, or None if the encoder or the levels have none."""
     has_levels = set(REFINED_LEVELS) <= set(settings.levels)
     if path is not None and not (has_levels and settings.refines_learned):
         raise SettingsError(

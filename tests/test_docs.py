@@ -16,9 +16,9 @@ import click
 import pytest
 from click.testing import CliRunner
 from common import command_options, median_seconds
+from helpers import ROOT
 from pages import fill, read_data, table, write_data
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCS, TEMPLATES = ROOT / "docs", ROOT / "benchmarks" / "pages"
 PAGES = sorted(path.stem for path in TEMPLATES.glob("*.md"))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "styleshuffle"
+TESTS = Path(__file__).resolve().parent
+PACKAGE = TESTS.parent / "styleshuffle"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import from rooms with a lower number, and from itself.
@@ -62,6 +63,14 @@ def test_imports_go_one_way(file: Path) -> None:
 def test_every_room_has_a_floor() -> None:
     rooms = {room_of(file.relative_to(PACKAGE).parts) for file in FILES}
     assert rooms - ENTRANCES == set(FLOORS)
+
+
+def test_tests_lie_in_the_rooms_of_the_package() -> None:
+    """And no two files of tests have one name, so that pytest can import them without packages."""
+    files = sorted(TESTS.rglob("test_*.py"))
+    rooms = {room_of(file.relative_to(TESTS).parts) for file in files if file.parent != TESTS}
+    assert rooms <= set(FLOORS)
+    assert len({file.name for file in files}) == len(files)
 
 
 def test_only_commands_know_the_command_line_and_print() -> None:

@@ -1,4 +1,5 @@
-"""What the README says is so: its commands run, its links lead somewhere, its tables agree with the code.
+"""What the README and the pages for readers say is so: their commands run, their links lead somewhere, their tables agree
+with the code.
 
 ``python tests/test_readme.py`` writes the table of settings into the README.
 
@@ -22,20 +23,32 @@ from typing import Any
 
 import click
 import pytest
+from helpers import ROOT, environment
 from PIL import Image
 
-import styleshuffle
 from styleshuffle.commands.stylize import main
 from styleshuffle.settings import Settings, rule_of
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in (
+        "README.md",
+        "docs/method.md",
+        "docs/figures.md",
+        "docs/evaluation.md",
+        "docs/training.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+    )
+}
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 SIDE = 96
 
 _BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+?) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)```\n", re.DOTALL)
 _TABLE = re.compile(r"(?<=<!-- settings -->\n).*(?=<!-- /settings -->)", re.DOTALL)
-BLOCKS = [match.groupdict() for match in _BLOCK.finditer(README)]
+BLOCKS = [match.groupdict() for page in PAGES.values() for match in _BLOCK.finditer(page)]
 SHELL = [block["text"] for block in BLOCKS if block["language"] == "sh" and not block["reason"]]
 NOT_RUN = [block["text"] for block in BLOCKS if block["language"] == "sh" and block["reason"]]
 PYTHON = [block["text"] for block in BLOCKS if block["language"] == "python"]
@@ -73,13 +86,6 @@ def clone(tmp_path: Path, small_samples: Path) -> Path:
     return tmp_path / "clone"
 
 
-def environment() -> dict[str, str]:
-    """Where subprocesses find this very styleshuffle."""
-    package = Path(styleshuffle.__file__).resolve().parent.parent
-    paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHON": sys.executable, "PYTHONDONTWRITEBYTECODE": "1"}
-
-
 def small(text: str) -> str:
     """Commands or code with small sizes."""
     text = re.sub(r"(-size |\bsize=)\d+", rf"\g<1>{SIDE}", text)
@@ -98,7 +104,13 @@ def run_shell(text: str, folder: Path) -> tuple[subprocess.CompletedProcess[str]
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", small(text)],
         cwd=folder,
-        env={**environment(), "PATH": path, "ASKED": str(asked)},
+        env={
+            **environment(),
+            "PATH": path,
+            "PYTHON": sys.executable,
+            "ASKED": str(asked),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -164,7 +176,7 @@ def test_commands_that_are_not_run_can_be_parsed(text: str, clone: Path, monkeyp
             from styleshuffle.commands.train import main as train
 
             parse(train, arguments)
-        elif name == "python":
+        elif name == "python" and arguments[0] != "-m":
             parse(benchmark(clone / arguments[0]), arguments[1:])
 
 
@@ -184,26 +196,26 @@ def benchmark(path: Path) -> click.Command:
 
 
 def test_commands_in_running_text_can_be_parsed(clone: Path) -> None:
-    commands = re.findall(r"`python (benchmarks/\S+\.py)([^`]*)`", README)
+    commands = re.findall(r"`python (benchmarks/[^\s`]+\.py)([^`]*)`", "".join(PAGES.values()))
     assert commands
     for script, arguments in commands:
-        if "looks" not in script:
+        if "looks" not in script:  # it has required options
             parse(benchmark(clone / script), shlex.split(arguments))
 
 
 def test_every_block_is_of_a_known_kind() -> None:
     assert {block["language"] for block in BLOCKS} == {"sh", "python", "text"}
-    assert README.count("```") == 2 * len(BLOCKS)
+    assert "".join(PAGES.values()).count("```") == 2 * len(BLOCKS)
 
 
 # ---------------------------------------------------------------------------------------------------- what is said
 
 
-def test_links_lead_to_files() -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("https://")]
-    assert links
-    headings = {"#" + title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", README, re.MULTILINE)}
-    assert not [link for link in links if link not in headings and not (ROOT / link).exists()]
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files(page: str) -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", PAGES[page]) if not link.startswith("https://")]
+    headings = {"#" + title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", PAGES[page], re.MULTILINE)}
+    assert not [link for link in links if link not in headings and not ((ROOT / page).parent / link).exists()]
 
 
 def test_nothing_is_left_to_fill_in() -> None:

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from helpers import SAMPLES
 from PIL import Image
-
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
 
 def paint(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import sample_image, sample_tensor
 from PIL import Image, ImageChops, ImageStat
 
 import styleshuffle
@@ -15,21 +16,15 @@ from styleshuffle.errors import PictureError
 from styleshuffle.evaluation.measures import measure
 from styleshuffle.images import read
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
-
-
-def sample(name: str, size: tuple[int, int]) -> Image.Image:
-    return Image.open(SAMPLES / name).convert("RGB").resize(size, Image.Resampling.LANCZOS)
-
 
 @pytest.fixture(scope="session")
 def content() -> Image.Image:
-    return sample("content/cat.jpg", (96, 72))
+    return sample_image("content/cat.jpg", (96, 72))
 
 
 @pytest.fixture(scope="session")
 def style() -> Image.Image:
-    return sample("style/swirling_night.jpg", (96, 80))
+    return sample_image("style/swirling_night.jpg", (96, 80))
 
 
 @pytest.fixture(scope="session")
@@ -51,13 +46,13 @@ def psnr(one: Image.Image, other: Image.Image) -> float:
 
 @pytest.mark.parametrize("size", [(97, 71), (32, 32), (32, 400), (401, 33), (64, 1), (5, 90), (8, 8), (1, 1)])
 def test_the_result_has_the_contents_size(stylizer: Stylizer, size: tuple[int, int]) -> None:
-    result = stylizer.stylize(sample("content/coffee.jpg", size))
+    result = stylizer.stylize(sample_image("content/coffee.jpg", size))
     assert (result.size, result.mode) == (size, "RGB")
 
 
 @pytest.mark.parametrize("size", [(400, 20), (20, 400), (33, 35), (9, 7), (1, 1)])
 def test_styles_of_any_size_and_shape_serve(content: Image.Image, size: tuple[int, int]) -> None:
-    result = with_settings(sample("style/byzantine_mosaic.jpg", size)).stylize(content.resize((40, 32)))
+    result = with_settings(sample_image("style/byzantine_mosaic.jpg", size)).stylize(content.resize((40, 32)))
     assert result.size == (40, 32)
 
 
@@ -132,7 +127,7 @@ def test_another_seed_gives_another_picture(stylizer: Stylizer, content: Image.I
 
 def test_the_last_style_set_counts(stylizer: Stylizer, content: Image.Image, style: Image.Image) -> None:
     expected = stylizer.stylize(content).tobytes()
-    own = with_settings(sample("style/pen_engraving.jpg", (96, 80)))
+    own = with_settings(sample_image("style/pen_engraving.jpg", (96, 80)))
     assert own.stylize(content).tobytes() != expected
     assert own.set_style(style).stylize(content).tobytes() == expected
 
@@ -155,7 +150,7 @@ def test_strength_0_gives_the_content_back(content: Image.Image, style: Image.Im
 
 @pytest.mark.parametrize("name", ["swirling_night.jpg", "pen_engraving.jpg", "byzantine_mosaic.jpg"])
 def test_strength_goes_from_content_to_style(stylizer: Stylizer, content: Image.Image, name: str) -> None:
-    style = sample(f"style/{name}", (96, 80))
+    style = sample_image(f"style/{name}", (96, 80))
     original, patterns = read(content).tensor(), read(style).tensor()
     found = []
     for strength in (0, 0.5, 1):
@@ -200,7 +195,7 @@ def test_an_optimizer_that_would_do_nothing_is_refused() -> None:
     Stylizer(refine=1, optimizer="lbfgs", device="cpu")
 
 
-def test_previews_get_finer_and_follow_the_picture(content: Image.Image, style: Image.Image) -> None:
+def test_previews_get_finer_and_follow_the_picture(stylizer: Stylizer, content: Image.Image) -> None:
     previews: list[tuple[str, Image.Image]] = []
 
     def show(progress: Progress) -> None:
@@ -208,7 +203,9 @@ def test_previews_get_finer_and_follow_the_picture(content: Image.Image, style: 
         assert preview is not None
         previews.append((progress.stage, preview))
 
-    result = with_settings(style).stylize(content, show).resize((48, 48))
+    result = stylizer.stylize(content, show)
+    assert result.tobytes() == stylizer.stylize(content).tobytes()  # previews change nothing
+    result = result.resize((48, 48))
     assert {stage for stage, _ in previews} == {"relu4_1", "relu3_1", "relu2_1", "relu1_1", "decode", "refine"}
     assert all(24 <= max(preview.size) <= 56 for _, preview in previews)
     first, last = (
@@ -293,10 +290,9 @@ def test_settings_given_by_name_go_on_top_of_an_object() -> None:
     assert settings.seed == 4
 
 
-@pytest.mark.parametrize("device", ["toaster", "cuda:99", ""])
-def test_an_unknown_device_is_refused_with_those_there_are(device: str) -> None:
-    with pytest.raises(SettingsError, match=f"device: '{device}' is not available.*cpu"):
-        Stylizer(device=device)
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^device: 'toaster' is not available"):
+        Stylizer(device="toaster")
 
 
 def test_stylizing_without_a_style_is_refused(content: Image.Image) -> None:
@@ -318,14 +314,12 @@ def test_what_cannot_fit_in_memory_is_refused_before_it_is_begun(style: Image.Im
         huge.stylize(Image.new("RGB", (32, 32)))
 
 
-def test_usage_penalty_goes_from_popular_patches_to_all(tmp_path: Path) -> None:
+def test_usage_penalty_goes_from_popular_patches_to_all() -> None:
     """On a real pair few style patches serve everywhere at lambda 0, and nearly all are used at lambda 1."""
     from styleshuffle.reshuffle.levels import Turn
     from styleshuffle.reshuffle.nnf import usage
 
-    samples = Path(__file__).parents[1] / "samples"
-    content = read(samples / "content" / "coffee.jpg").tensor((256, 256))
-    style = read(samples / "style" / "stained_glass.jpg").tensor((256, 256))
+    content, style = (sample_tensor(f"{name}.jpg", (256, 256)) for name in ("content/coffee", "style/stained_glass"))
     shares = []
     for usage_penalty in (0.0, 1.0):
         turns: list[Turn] = []

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def draw_chart(rows: Mapping[str, Mapping[str, float]]) -> Image:
-    """A panel for each measure, in it a bar for each picture and the mean as a line. Needs matplotlib.
+    """Draw a panel for each measure, with a bar for each picture and a line for the mean. Needs matplotlib.
 
     Args:
-        rows: measures by name, by the name of the picture.
+        rows: by the name of the picture, its measures by name.
     """
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg

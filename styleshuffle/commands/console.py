@@ -1,7 +1,7 @@
 """What all commands share: messages on stderr, progress bars, exit codes, and the end by Ctrl-C.
 
-Exit codes: 0 all done; 1 a picture could not be read, made or written; 2 the command line cannot be meant so; 130 and
-143 stopped by Ctrl-C or SIGTERM.
+Exit codes: 0 all done; 1 a picture could not be read, made or written; 2 the command line is wrong; 130 stopped by
+Ctrl-C; 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def listing(suffixes: Iterable[str]) -> str:
 
 
 def in_options(text: str) -> str:
-    """The message of an error as a user of the command line needs it: an option for each setting that it names.
+    """An error message for the command line: the settings that it names become options.
 
-    The library writes names of settings in backquotes, and a `SettingsError` begins with the name and a colon.
+    The library writes the names of settings in backquotes, and a `SettingsError` begins with the name and a colon.
     """
     text = _NAMED.sub(lambda match: option_name(match[1]), text)
     name, colon, rest = text.partition(":")
@@ -50,20 +50,20 @@ def option_name(setting: str) -> str:
 
 
 class Console:
-    """Everything that a user reads: on stderr, one line a message, and never through the middle of a bar."""
+    """All messages for the user: on stderr, each on its own line, and never inside a progress bar."""
 
     def __init__(self, quiet: bool, verbose: bool) -> None:
         self.quiet, self.verbose = quiet, verbose
         self._print: Callable[[str], None] = lambda line: click.echo(line, err=True)
 
     def error(self, error: BaseException, name: str = "") -> None:
-        """What went wrong with the picture `name`; ours are errors that say so themselves."""
+        """Report an error. `name` is the picture, for errors that do not name it themselves."""
         self._line(f"styleshuffle: error: {_explained(error, name)}")
         if self.verbose and not isinstance(error, StyleShuffleError):
             self._print("".join(traceback.format_exception(error)).rstrip())
 
     def picture_error(self, error: BaseException, name: str) -> None:
-        """What went wrong with a picture of several, where the error itself may not say which."""
+        """Report an error of a picture in a folder; the message names the picture."""
         if isinstance(error, MemoryShortage):
             error = PictureError(f"{name}: {in_options(str(error))}")
         self.error(error, name)
@@ -81,12 +81,12 @@ class Console:
             self._line(text)
 
     def _line(self, text: str) -> None:
-        """Print what may hold names of files, in which a line break or an escape sequence is possible."""
+        """Print text that may hold file names, which can contain line breaks and escape sequences."""
         self._print(one_line(text))
 
     @contextlib.contextmanager
     def bar(self, total: float) -> Iterator[Bar]:
-        """A bar on a terminal, else one that shows nothing."""
+        """A progress bar. It stays hidden if stderr is not a terminal."""
         from tqdm import tqdm
 
         shown = self._print
@@ -94,9 +94,9 @@ class Console:
             desc="loading",
             total=max(total, 1),
             file=sys.stderr,
-            disable=True if self.quiet or sys.stderr is None else None,  # None: wherever stderr is no terminal
+            disable=True if self.quiet or sys.stderr is None else None,  # None hides it if stderr is not a terminal
             leave=False,
-            smoothing=0,  # the time that remains comes from the whole run; single steps differ too much
+            smoothing=0,  # estimate the remaining time from the whole run, because steps differ much
             miniters=0,
             dynamic_ncols=True,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} to go",
@@ -109,7 +109,7 @@ class Console:
 
 
 class Bar:
-    """Progress over the work of all pictures, in any unit; the clock starts with the first of them."""
+    """Progress over all pictures, in any unit of work. The clock starts with the first picture."""
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar
@@ -117,10 +117,10 @@ class Bar:
         self._before, self._work = 0.0, 1.0
 
     def start(self, name: str, before: float = 0, work: float = 1) -> None:
-        """Begin a picture that is `work` of the total, after `before`."""
+        """Begin a picture: `before` is the work done so far, `work` that of the picture."""
         self._bar.set_description_str(one_line(name), refresh=False)
         if not self._started:
-            self._bar.reset()  # loading the networks says nothing about how long a picture takes
+            self._bar.reset()  # the time to load the networks does not count
         self._started, self._before, self._work = True, before, work
         self.move_to(0)
 
@@ -128,12 +128,12 @@ class Bar:
         self._bar.update(self._before + fraction * self._work - self._bar.n)
 
     def show(self, progress: Progress) -> None:
-        """Take up the progress of the picture that was begun."""
+        """Show the progress of the current picture."""
         self.move_to(progress.fraction)
 
 
 def _explained(error: BaseException, name: str) -> str:
-    """What went wrong, on one line."""
+    """The message of an error, on one line."""
     if isinstance(error, SettingsError):
         return in_options(str(error))
     if isinstance(error, StyleShuffleError):
@@ -150,14 +150,14 @@ def _explained(error: BaseException, name: str) -> str:
 
 
 class Command(click.Command):
-    """Ends every run with an exit code and, if it failed, one line; never with a traceback."""
+    """A command that ends with an exit code and, if it fails, a one-line message."""
 
     def invoke(self, ctx: click.Context) -> Any:
         console = ctx.obj = Console(ctx.params["quiet"], ctx.params["verbose"])
         try:
             with _stoppable(), warnings.catch_warnings():
                 if not console.verbose:
-                    warnings.simplefilter("ignore")  # those of libraries, which are for developers
+                    warnings.simplefilter("ignore")  # warnings of libraries are for developers
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -175,14 +175,14 @@ class Command(click.Command):
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the run as Ctrl-C does: with half-written files cleaned up."""
+    """Make SIGTERM and a closed terminal end the run like Ctrl-C, so that no half-written file stays."""
 
     def stop(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
 
     names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup ignores: so be it
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup's stay ignored
     for number in ours:
         signal.signal(number, stop)
     try:
@@ -193,6 +193,6 @@ def _stoppable() -> Iterator[None]:
 
 
 def _forget_stdout() -> None:
-    """Nobody reads stdout any more: keep Python from complaining about that when it flushes at exit."""
+    """Send stdout nowhere: its reader is gone, and Python would report that when it flushes stdout at exit."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,7 @@
 """``styleshuffle-eval``: the measures of `styleshuffle.evaluation.measures` for a result or a folder of them.
 
-Messages, exit codes, progress bar and the late import of torch are those of `styleshuffle.commands.stylize`; the table
-or the JSON goes to stdout. Exit code 2 also says that the folders do not match, or that matplotlib is missing.
+Messages, exit codes, the progress bar and the late import of torch are as in `styleshuffle.commands.stylize`. The table
+or the JSON goes to stdout. Exit code 2 also means that the folders do not match, or that matplotlib is missing.
 """
 
 from __future__ import annotations
@@ -27,33 +27,35 @@ if TYPE_CHECKING:
 
 
 class _Evaluation(Command):
-    """Ends as `styleshuffle` does; the help has one list of options."""
+    """Ends like `styleshuffle`, but its help has a single list of options."""
 
     format_options = click.Command.format_options
 
 
 @click.command(cls=_Evaluation, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("output", type=click.Path())
-@click.option("--content", required=True, metavar="PATH", type=click.Path(), help="What OUTPUT was made from.")
+@click.option(
+    "--content", required=True, metavar="PATH", type=click.Path(), help="The content of OUTPUT: picture or folder."
+)
 @click.option(
     "--style",
     required=True,
     metavar="PATH",
     type=click.Path(),
-    help="The style picture; or a folder with one style for all, or with one for each output, of the same name.",
+    help="The style picture; or a folder with a single style for all outputs, or with a style of the same name for each.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--plot", metavar="FILE", type=click.Path(), help="Draw a chart too: .png, .jpg, .webp, .tif.")
+@click.option("--plot", metavar="FILE", type=click.Path(), help="Also draw a chart: .png, .jpg, .webp, .tif.")
 @click.option("--overwrite", is_flag=True, help="Replace a chart that exists.")
 @click.option(
     "--size",
     metavar="N",
     type=click.IntRange(32),
-    help="Long side that all pictures are resized to before they are measured; default: each at its own size. "
+    help="Resize all pictures to this long side before they are measured; default: keep their sizes. "
     "Time grows with the square of the pixels.",
 )
-@encoder_option("Whose features are compared.")
-@weights_option("The encoder's weights, instead of the usual ones.", click.Path(), "FILE")
+@encoder_option("The network whose features are compared.")
+@weights_option("The encoder's weights, instead of the default ones.", click.Path(), "FILE")
 @device_option
 @quiet_option
 @verbose_option("Show the traceback of an unexpected error.")
@@ -75,20 +77,20 @@ def main(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Measure how much of content and style the result OUTPUT keeps. Lower is better, but for brushwork.
+    """Measure how much of content and style the result OUTPUT keeps. Lower is better, except for brushwork.
 
-    OUTPUT is a picture or a folder of them. A folder's pictures are paired with those of the content folder by name;
-    the suffix may differ.
+    OUTPUT is a picture or a folder of pictures. A folder's pictures are paired with those of the content folder by
+    name; the suffix may differ.
 
     \b
       cfsd          structure: what the content has and the output lost
       gram          global style: Gram matrices, mean over relu1_1 to relu5_1
                     with vgg19, to relu4_1 with compact, which ends there
-      coherence     local style: patches of the output not found in the style
-      completeness  wash-out: patches of the style not found in the output
+      coherence     local style: patches of the output missing in the style
+      completeness  wash-out: patches of the style missing in the output
       swd           colour
       smoke         colours that drift where the content is flat, as soft clouds
-      brushwork     how rough flat places are: 1 as the style, less is smoother
+      brushwork     how rough flat places are: 1 is as the style, less is smoother
       halo          rims along the content's strong edges
 
     Figures can be compared only if encoder and sizes are the same.
@@ -126,11 +128,11 @@ def main(
 
 
 def _triples(console: Console, output: Path, content: Path, style: Path) -> list[Triple]:
-    """What to measure; folders that do not match are refused in one line."""
+    """What to measure. Folders that do not match are refused with a one-line message."""
     from ..jobs.pairs import match_folders
 
     if output.is_dir() and not content.is_dir():
-        raise click.UsageError(f"--content {content}: OUTPUT is a folder, so name the folder that it was made from")
+        raise click.UsageError(f"--content {content}: OUTPUT is a folder, so name the folder of its contents")
     try:
         return match_folders(output, content, style)
     except SettingsError as error:
@@ -138,11 +140,11 @@ def _triples(console: Console, output: Path, content: Path, style: Path) -> list
 
 
 def _measure_all(console: Console, judge: Judge, triples: Sequence[Triple]) -> dict[Triple, dict[str, float]]:
-    """The measures of all that can be measured; the rest is reported."""
+    """The measures of all outputs that can be measured; the others are reported."""
     from ..jobs.pairs import counted
 
     if len({triple.style for triple in triples}) == 1:
-        judge.read(triples[0].style)  # what is wrong with it is said once
+        judge.read(triples[0].style)  # reports a bad style only once
     measured = {}
     with console.bar(len(triples)) as bar:
         for index, triple in enumerate(triples):
@@ -150,17 +152,17 @@ def _measure_all(console: Console, judge: Judge, triples: Sequence[Triple]) -> d
             try:
                 measured[triple] = judge.measure(triple.output, triple.content, triple.style)
             except (WeightsError, SettingsError):
-                raise  # every picture would fail so
-            except Exception as error:  # whatever is wrong with this picture, the next may be well
+                raise  # every picture would fail for the same reason
+            except Exception as error:  # this picture fails, but the next may succeed
                 console.error(error, str(triple.output))
-    if judge.unlike:
-        outputs = counted(judge.unlike, "such output")
-        console.warn(f"{judge.unlike[0]}: not the size of its content ({outputs}), which counts in cfsd; give --size")
+    if judge.resized:
+        outputs = counted(judge.resized, "such output")
+        console.warn(f"{judge.resized[0]}: not the size of its content ({outputs}), which raises cfsd; give --size")
     return measured
 
 
 def _refuse(console: Console, message: str) -> NoReturn:
-    """One line, and exit code 2."""
+    """Report an error and end with exit code 2."""
     console.error(SettingsError(message))
     raise click.exceptions.Exit(2)
 
@@ -174,7 +176,7 @@ def _mean(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _json(measured: Mapping[Triple, Mapping[str, float]], **settings: Any) -> str:
-    """A list of the pictures with their measures, and the mean; as ASCII, whatever the pictures are called."""
+    """A list of the pictures with their measures, and the mean. ASCII, for any names of pictures."""
     pictures = [
         {"output": str(triple.output), "content": str(triple.content), "style": str(triple.style), **row}
         for triple, row in measured.items()
@@ -195,7 +197,7 @@ def _table(rows: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _check_chart(console: Console, chart: Path, overwrite: bool, triples: Sequence[Triple]) -> None:
-    """Refuse a chart that could not be drawn or written, before the work of measuring."""
+    """Refuse a chart that could not be drawn or written, before anything is measured."""
     from .. import images
 
     if chart.suffix.lower() not in images.WRITABLE:

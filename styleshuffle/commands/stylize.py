@@ -1,10 +1,10 @@
 """``styleshuffle``: stylize a picture or a folder of them.
 
-Importing this module takes a few hundredths of a second: pictures, numpy and above all torch are imported by the
-functions that need them, and torch only after everything that can be refused without it has been checked.
+Importing this module takes a few hundredths of a second, because the functions that need Pillow, numpy and torch import
+them. torch comes last, after all checks that do not need it.
 
-Exit codes: 0 all done; 1 a picture could not be read, made or written; 2 the command line cannot be meant so; 130 and
-143 stopped by Ctrl-C or SIGTERM. Nothing but pictures goes to stdout.
+Exit codes: 0 all done; 1 a picture could not be read, made or written; 2 the command line is wrong; 130 stopped by
+Ctrl-C; 143 stopped by SIGTERM. Only pictures go to stdout.
 """
 
 from __future__ import annotations
@@ -69,20 +69,20 @@ class _Stylize(Command):
     "--output",
     required=True,
     type=click.Path(allow_dash=True),
-    help="File to write (.jpg, .png, .webp, .tif), or a folder, which is made if CONTENT is a folder or if the name "
-    "ends in /; - writes a PNG to standard output.",
+    help="File (.jpg, .png, .webp, .tif) or folder to write. A new folder ends in /, unless CONTENT is a folder. "
+    "- writes a PNG to standard output.",
 )
 @setting_options(_EVERYDAY)
 @device_option
 @encoder_option("The bundled network, or VGG-19 (slower, finer).")
 @weights_option(ENCODER_WEIGHTS)
-@convention_option("Of VGG-19's weights; default: detected.")
+@convention_option("Input that VGG-19's weights expect; default: detected.")
 @click.option(
     "--decoder",
     type=FILE,
-    help="The encoder's decoder, of styleshuffle-train; without one VGG-19 takes minutes a picture.",
+    help="The encoder's decoder, from styleshuffle-train; without it VGG-19 takes minutes a picture.",
 )
-@click.option("--refiner", type=FILE, help="The encoder's refiner, of styleshuffle-train; default: the bundled one's.")
+@click.option("--refiner", type=FILE, help="The encoder's refiner, from styleshuffle-train; default: the bundled one.")
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @quiet_option
 @verbose_option("Show each file, and the traceback of an unexpected error.")
@@ -108,9 +108,8 @@ def main(
 ) -> None:
     """Give the picture CONTENT the style of the picture STYLE.
 
-    CONTENT is a picture (JPEG, PNG, WebP, TIFF, BMP or GIF), a folder of them, or - for standard input. A folder is
-    stylized with all its subfolders. Results that exist already are skipped, so the same command goes on where it was
-    stopped.
+    CONTENT is a picture (JPEG, PNG, WebP, TIFF, BMP or GIF), a folder of pictures, or - for standard input. A folder is
+    stylized with all its subfolders. Results that already exist are skipped, so the same command continues after a stop.
 
     \b
     Examples:
@@ -136,7 +135,7 @@ def main(
 
 @dataclass(frozen=True)
 class _Request:
-    """What was asked for."""
+    """What the command line asks for."""
 
     console: Console
     content: str
@@ -147,7 +146,7 @@ class _Request:
     overwrite: bool
 
     def stylizer(self, style: Picture) -> Stylizer:
-        """The stylizer with its style. Here torch comes in, which takes seconds."""
+        """The stylizer with its style. This imports torch, which takes seconds."""
         from ..stylizer import Stylizer
 
         return Stylizer(self.settings, show_download=not self.console.quiet, **self.networks).set_style(style)
@@ -185,8 +184,8 @@ def _stylize_folder(request: _Request) -> None:
     style = images.read(request.style)
     plan = plan_folder(Path(request.content), output, Path(request.style), request.overwrite)
     if plan.empty:
-        found = "no picture but the style" if plan.style_left_out else "no picture"
-        reason = f"{found} in this folder; name a folder with {listing(images.READABLE)} files"
+        missing = "no picture but the style" if plan.style_left_out else "no picture"
+        reason = f"{missing} in this folder; name a folder with {listing(images.READABLE)} files"
         raise PictureError(f"{request.content}: {reason}")
     _make_folder(output)
     _check_writable(output)
@@ -204,7 +203,7 @@ def _stylize_folder(request: _Request) -> None:
 
 
 def _run_tasks(request: _Request, plan: FolderPlan, style: Picture) -> list[str]:
-    """Stylize what is to be done, and say what became of it; the state of each task."""
+    """Stylize the tasks of a plan and report them; returns the state of each task."""
     from ..jobs.folders import Task, run_tasks
 
     console, tasks = request.console, plan.tasks
@@ -227,7 +226,7 @@ def _run_tasks(request: _Request, plan: FolderPlan, style: Picture) -> list[str]
 
 
 def _tell_plan(request: _Request, plan: FolderPlan) -> None:
-    """Say what will not be stylized, and why."""
+    """Report what will not be stylized, and why."""
     console = request.console
     if plan.style_left_out:
         console.detail(f"{request.style}: left out, because it is the style")
@@ -244,7 +243,7 @@ def _made(target: Path, size: tuple[int, int], seconds: float) -> str:
 
 
 def _work(source: Path, settings: Settings) -> float:
-    """How much work a picture is, in pixels of its result by its header; none if damaged, for then it fails fast."""
+    """The work that a picture takes: the pixels of its result, from its header. A damaged picture fails fast: 0."""
     from PIL import Image
 
     from ..images import fit_size
@@ -252,16 +251,16 @@ def _work(source: Path, settings: Settings) -> float:
     try:
         with Image.open(source) as image:
             width, height = fit_size(image.size, settings.size)
-    except Exception:  # a damaged file can make Pillow raise nearly anything; `images.read` will say what it is
+    except Exception:  # Pillow can raise nearly any error; `images.read` will report it
         return 0.0
     return float(width * height)
 
 
-# ------------------------------------------------------------------------------------------- where pictures come and go
+# ----------------------------------------------------------------------------------------------- inputs and outputs
 
 
 def _target(request: _Request) -> Path | None:
-    """The file that a picture goes to, refused if it is known by now that it cannot be; None is stdout."""
+    """The file that the result goes to; None is stdout. Refuses a file that cannot be written."""
     from ..images import WRITABLE
     from ..jobs.names import default_name
 
@@ -293,9 +292,9 @@ def _output_folder(request: _Request) -> Path:
     new = not os.path.exists(output)
     looks_like_file = new and folder.suffix.lower() in WRITABLE and not _ends_as_folder(output)
     if output in ("", "-") or looks_like_file or not (new or folder.is_dir()):
-        raise click.UsageError(f"-o {output}: CONTENT is a folder, so name a folder, which may be a new one")
+        raise click.UsageError(f"-o {output}: CONTENT is a folder, so name a folder, old or new")
     if identity(folder) == identity(request.content):
-        raise click.UsageError(f"-o {output}: is CONTENT itself; name another folder, which may be a new one in it")
+        raise click.UsageError(f"-o {output}: is CONTENT itself; name another folder, for example a new folder in it")
     return folder
 
 
@@ -307,17 +306,17 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PictureError(f"{folder}: the folder cannot be made ({error.strerror}); write elsewhere") from error
+        raise PictureError(f"{folder}: the folder cannot be made ({error.strerror}); write to another folder") from error
 
 
 def _check_writable(folder: Path) -> None:
-    """Try it: permissions alone do not tell of network disks, quotas and other systems' rules."""
+    """Try to write, because permissions do not cover network disks, quotas and the rules of other systems."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         reason = f"nothing can be written to this folder ({error.strerror})"
-        raise PictureError(f"{folder}: {reason}; change its permissions, or write elsewhere") from error
+        raise PictureError(f"{folder}: {reason}; change its permissions, or write to another folder") from error
 
 
 def _stdin() -> Any:

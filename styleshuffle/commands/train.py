@@ -1,7 +1,7 @@
-"""``styleshuffle-train``: train the networks that styleshuffle works with, in one process or under torchrun.
+"""``styleshuffle-train``: train the networks that styleshuffle works with, in a single process or under torchrun.
 
-Exit codes: 0 done; 1 a file is missing or damaged, or training cannot go on; 2 the command line cannot be meant so; 130
-and 143 stopped by Ctrl-C or SIGTERM.
+Exit codes: 0 done; 1 a file is missing or damaged, or training cannot continue; 2 the command line is wrong; 130 stopped
+by Ctrl-C; 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def _training(function: Callable[..., None]) -> Callable[..., None]:
-    """Decorator of a training's command: its console, and the end of a training that fails by one line."""
+    """Decorator for a training command: passes the console, and ends a failed training with a one-line message."""
 
     @functools.wraps(function)
     def command(**options: Any) -> None:
@@ -41,12 +41,12 @@ def _training(function: Callable[..., None]) -> Callable[..., None]:
         try:
             with _warnings_shown(console):
                 function(console, **options)
-        except SystemExit:  # by a signal; torchrun sends one to all workers when one has ended
+        except SystemExit:  # after a signal; torchrun sends it to all workers when a worker has ended
             if _several():
                 console.error(
                     WorkerError(
-                        f"worker {os.environ['RANK']}: told to stop, as torchrun does when another worker has ended; see "
-                        "how that worker ended, then start all again with --resume"
+                        f"worker {os.environ['RANK']}: told to stop by torchrun, because another worker has ended; see "
+                        "why that worker ended, then start all workers again with --resume"
                     )
                 )
             raise
@@ -67,7 +67,7 @@ def main() -> None:
 @main.command(cls=Command)
 @_training
 @click.option("--teacher", required=True, type=_FILE, help="VGG-19's weights: .safetensors or .pth.")
-@convention_option("Input convention of the teacher's weights; default: detected.")
+@convention_option("Input that the teacher's weights expect; default: detected.")
 def encoder(console: Console, teacher: Path, convention: str | None, **options: Any) -> None:
     """Distil the compact encoder from VGG-19."""
     plan = plan_of("encoder", options)
@@ -102,23 +102,23 @@ def encoder(console: Console, teacher: Path, convention: str | None, **options: 
 
 @main.command(cls=Command)
 @_training
-@encoder_option("Whose features are decoded.")
+@encoder_option("The network whose features are decoded.")
 @weights_option(ENCODER_WEIGHTS, _FILE)
-@convention_option("Input convention of VGG-19's weights; default: detected.")
+@convention_option("Input that VGG-19's weights expect; default: detected.")
 @click.option(
-    "--start", "--start-from", "start", type=_FILE, help="A trained decoder to go on from, instead of random weights."
+    "--start", "--start-from", "start", type=_FILE, help="A trained decoder to start from, instead of random weights."
 )
 @click.option(
     "--perceptual",
     default=0.0,
     type=click.FloatRange(0),
-    help="Weight of the features of decoded pictures, beside their pixels.",
+    help="Weight of the features of decoded pictures in the loss, beside their pixels.",
 )
 @click.option(
     "--validate",
     default=500,
     type=click.IntRange(1),
-    help="Steps between two sheets of four decoded pictures that are held out.",
+    help="Steps between two validations, which decode four held-out pictures.",
 )
 def decoder(
     console: Console,
@@ -166,21 +166,23 @@ def decoder(
 @main.command(cls=Command)
 @_training
 @click.option(
-    "--styles", required=True, type=click.Path(path_type=Path), help="Folder of paintings; may be --images again."
+    "--styles", required=True, type=click.Path(path_type=Path), help="Folder of paintings, which can be that of --images."
 )
 @click.option("--content-pattern", default="*", metavar="PATTERN", help="Which files of --images are contents.")
 @click.option("--style-pattern", default="*", metavar="PATTERN", help="Which files of --styles are styles.")
-@click.option("--pairs", "count", default=400, type=click.IntRange(1), help="Pairs to stylize, from which crops are cut.")
+@click.option(
+    "--pairs", "count", default=400, type=click.IntRange(1), help="Pairs to stylize; crops come from the results."
+)
 @click.option("--pair-side", default=256, type=click.IntRange(64), help="Side of a pair, in pixels, a multiple of 8.")
-@click.option("--pairs-on", metavar="DEVICE", help="Where pairs are made; default: on --device.")
-@encoder_option("By whose features pictures are refined.")
+@click.option("--pairs-on", metavar="DEVICE", help="Device to stylize the pairs on; default: --device.")
+@encoder_option("The network whose features guide the refinement.")
 @weights_option(ENCODER_WEIGHTS, _FILE)
-@convention_option("Input convention of VGG-19's weights; default: detected.")
-@click.option("--decoder", type=_FILE, help="The encoder's decoder, of styleshuffle-train; default: the bundled one.")
-@click.option("--start", "--start-from", "start", type=_FILE, help="A trained refiner to go on from.")
-@click.option("--validate", default=500, type=click.IntRange(1), help="Steps between two sheets of refined pictures.")
+@convention_option("Input that VGG-19's weights expect; default: detected.")
+@click.option("--decoder", type=_FILE, help="The encoder's decoder, from styleshuffle-train; default: the bundled one.")
+@click.option("--start", "--start-from", "start", type=_FILE, help="A trained refiner to start from.")
+@click.option("--validate", default=500, type=click.IntRange(1), help="Steps between two validations.")
 def refiner(console: Console, start: Path | None, count: int, pairs_on: str | None, **options: Any) -> None:
-    """Train the network whose steps refine pictures, in place of steps by gradient."""
+    """Train the refiner: a network whose steps refine pictures, in place of gradient steps."""
     plan = replace(plan_of("refiner", options), clip=1.0)
     import torch
 
@@ -205,7 +207,7 @@ def refiner(console: Console, start: Path | None, count: int, pairs_on: str | No
         encoder_net = stylizer.encoder.to(workers.device)
         net = Refiner(encoder_net.channels) if start is None else load_refiner(encoder_net, start).requires_grad_()
         net = net.train().to(workers.device).to(memory_format=torch.channels_last)
-        torch.backends.cudnn.benchmark = True  # all crops are of one size, other than the pairs before
+        torch.backends.cudnn.benchmark = True  # from here on all crops have the same size
         steps = refining.learn(net, encoder_net, made, options["crops"], options["side"], plan, workers, measured)
         _watch(console, steps, "refiner")
     if workers.first:
@@ -221,13 +223,13 @@ def _several() -> bool:
 
 
 def _hush(console: Console, first: bool) -> None:
-    """Let only the first worker say more than how it ended."""
+    """Silence all workers except the first, but for errors."""
     console.quiet = console.quiet or not first
 
 
 @contextmanager
 def _warnings_shown(console: Console) -> Iterator[None]:
-    """Show what styleshuffle itself warns of, in one line."""
+    """Show the warnings of styleshuffle itself, each on a line."""
     with warnings.catch_warnings():
         warnings.filterwarnings("always", category=UserWarning, module=r"styleshuffle\.")
         warnings.showwarning = lambda message, *_, **__: console.warn(str(message))
@@ -261,7 +263,7 @@ def _watch(console: Console, steps: Iterable[TrainingProgress], what: str) -> No
     bar = None
     try:
         for progress in steps:
-            if bar is None:  # not before: what is said until here would go through the bar
+            if bar is None:  # made late, because earlier messages would break it
                 bar = _bar(console, what, progress.steps)
                 bar.n = bar.initial = progress.step - 1
             bar.update()
@@ -272,7 +274,7 @@ def _watch(console: Console, steps: Iterable[TrainingProgress], what: str) -> No
 
 
 def _report(console: Console, folder: Path, figures: dict[str, float]) -> None:
-    """Write the figures as report.json and say them."""
+    """Write the figures to report.json and show them."""
     (folder / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
     for name, value in figures.items():
         console.note(f"{name}: {value:.3f}")

@@ -1,4 +1,4 @@
-"""The options that all trainings have, and the plan that they make."""
+"""The options that all trainings share, and the plan made from them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RATES = {"adam": 2e-3, "generic-adam": 1e-2, "quantized-adam": 1e-2}
 
 
 class _Decay(click.ParamType):
-    """Settings of the schedules of generic Adam by name."""
+    """Settings of the schedules of Generic Adam, by name."""
 
     name = "decay"
 
@@ -42,16 +42,16 @@ _RUN = [
         "--run-folder",
         "run",
         type=click.Path(file_okay=False, path_type=Path),
-        help="Folder of the run: log, checkpoint, result; default: runs/ and the name of the command.",
+        help="Folder for log, checkpoint and result; default: runs/ and the name of the command.",
     ),
-    click.option("--steps", default=12000, type=click.IntRange(1), help="Steps in all."),
+    click.option("--steps", default=12000, type=click.IntRange(1), help="Number of steps."),
     click.option(
         "--minutes",
         type=click.FloatRange(0, min_open=True),
-        help="Stop after so many minutes, reading pictures included, if --steps are not done by then; the step "
-        "size of adam falls to 0 in that time.",
+        help="Stop after this many minutes, including the reading of pictures, even if --steps are not done; the "
+        "step size of adam falls to 0 in that time.",
     ),
-    click.option("--batch", default=8, type=click.IntRange(1), help="Crops a step, of each worker."),
+    click.option("--batch", default=8, type=click.IntRange(1), help="Crops that each worker sees a step."),
     click.option("--crops", default=4800, type=click.IntRange(8), help="Crops to train on."),
     click.option("--side", default=128, type=click.IntRange(32), help="Side of a crop, in pixels."),
 ]
@@ -61,28 +61,28 @@ _OPTIMIZER = [
         "--optimizer",
         default="adam",
         type=click.Choice(list(_RATES)),
-        help="adam; generic-adam, whose schedules make it converge; quantized-adam, whose workers also send "
-        "each other little.",
+        help="adam; generic-adam, with schedules that make it converge; quantized-adam, which also sends less "
+        "between workers.",
     ),
     click.option(
         "--lr",
         "--rate",
         "rate",
         type=click.FloatRange(0, min_open=True),
-        help="Step size: the largest of adam, which warms up and falls to 0 at the end (default: 0.002); the "
-        "first of the others, which take lr / t^s at step t (default: 0.01).",
+        help="Step size. adam rises to it, then falls to 0 at the end (default: 0.002); the others take lr / t^s at "
+        "step t (default: 0.01).",
     ),
     click.option(
         "--decay",
         type=_Decay(),
         metavar="r=R,s=S,a=A",
-        help="Schedules of generic-adam and quantized-adam, any of: s, see --lr (default: 0.5); r and a, of the "
-        "squared gradients' decay rate 1 - a / t^r (default: 1 and 0.9).",
+        help="Schedules of generic-adam and quantized-adam: s as in --lr (default: 0.5); r and a of the squared "
+        "gradients' decay rate 1 - a / t^r (default: 1 and 0.9).",
     ),
     click.option(
         "--gradient-bits",
         type=click.Choice(["2", "3", "4", "none"]),
-        help="Bits a weight that workers of quantized-adam send each other a step (default: 2).",
+        help="Bits a weight that a worker of quantized-adam sends a step (default: 2).",
     ),
     click.option(
         "--weight-bits",
@@ -91,37 +91,37 @@ _OPTIMIZER = [
         help="Bits of the weights that quantized-adam computes gradients at (default: none).",
     ),
     click.option(
-        "--no-error-feedback", is_flag=True, help="Forget what the rounding of gradients took away, to compare."
+        "--no-error-feedback", is_flag=True, help="Do not make up for the rounding of gradients; for comparison."
     ),
 ]
 
 _MEASURING = [
-    click.option("--holdout", default=60, type=click.IntRange(1), help="Pictures kept out, to measure with."),
-    click.option("--seed", default=0, type=click.IntRange(0), help="Of pictures held out, weights and batches."),
+    click.option("--holdout", default=60, type=click.IntRange(1), help="Pictures held out to measure with."),
+    click.option("--seed", default=0, type=click.IntRange(0), help="Seed of the held-out pictures, weights and batches."),
     device_option,
     click.option(
         "--precision",
         default="float32",
         type=click.Choice(["float32", "bfloat16"]),
-        help="Of the multiplications.",
+        help="Precision of the multiplications.",
     ),
     click.option(
         "--timeout",
         default=120.0,
         type=click.FloatRange(1),
-        help="Seconds that workers wait for one that does not answer.",
+        help="Seconds to wait for a worker that does not answer.",
     ),
-    click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too, which has to be installed."),
-    click.option("--resume", is_flag=True, help="Go on from the checkpoint in --run, if there is one."),
+    click.option("--tensorboard", is_flag=True, help="Also log for TensorBoard, which has to be installed."),
+    click.option("--resume", is_flag=True, help="Continue from the checkpoint in --run, if there is any."),
     quiet_option,
     verbose_option("Show the traceback of an unexpected error."),
 ]
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: the options that all trainings have.
+    """Decorator: the options that all trainings share.
 
-    --run and --start have longer names too, because torchrun takes the short ones for abbreviations of its own options.
+    --run and --start have longer names too, because torchrun takes the short names for abbreviations of its own options.
     """
     for option in reversed([*_RUN, *_OPTIMIZER, *_MEASURING]):
         command = option(command)
@@ -129,7 +129,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def plan_of(name: str, options: dict[str, Any]) -> TrainingPlan:
-    """The plan of the training of that name, out of its options; contradictions are refused before torch is imported."""
+    """The plan of a training, from its options. Contradictions are refused before torch is imported."""
     settings = _optimizer_settings(options)
     from ..training.log import check_tensorboard
     from ..training.loop import TrainingPlan
@@ -153,7 +153,7 @@ def plan_of(name: str, options: dict[str, Any]) -> TrainingPlan:
 
 
 def _optimizer_settings(options: dict[str, Any]) -> dict[str, Any]:
-    """Those of the optimiser that were given; another optimiser's are refused."""
+    """The settings given for the optimiser. Settings of another optimiser are refused."""
     if options["decay"] and options["optimizer"] == "adam":
         raise SettingsError("--decay: adam has its own schedule; pass --optimizer generic-adam or quantized-adam")
     settings: dict[str, Any] = dict(options["decay"] or {})

@@ -1,1 +1,1 @@
-"""How good a result is: measures of pictures, and the losses that reshuffling connects."""
+"""Measures of results, and the losses that reshuffling connects."""

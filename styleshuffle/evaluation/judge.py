@@ -1,4 +1,4 @@
-"""Measure picture files: read, sized and encoded once, refused by name."""
+"""Measure picture files. A refusal names the file."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ..networks.vgg import VGG, load_encoder
 from .measures import measure_features, measure_pixels
 
 SMALLEST = {"compact": 24, "vgg19": 32}
-"""Least side of a picture, by encoder: 3 x 3 patches at relu4_1; something to reflect at relu5_1."""
+"""Smallest side of a picture, by encoder: relu4_1 needs room for a 3 x 3 patch, relu5_1 for a reflected border."""
 
 
 class Judge:
-    """Measures pictures on one encoder, which is loaded for the first of them.
+    """Measures pictures with an encoder, which is loaded for the first picture.
 
     Args:
         encoder: "compact" or "vgg19".
-        weights: of the encoder, a file; None is the usual one.
+        weights: a file with the encoder's weights; None takes the default weights.
         device: see `styleshuffle.devices.choose_device`.
-        size: long side that all pictures are resized to; None leaves each at its own size.
-        show_download: a progress bar on stderr if VGG-19 has to be downloaded.
+        size: resize all pictures to this long side; None keeps their sizes.
+        show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
 
     Attributes:
-        unlike: outputs that were measured at another size than their content.
+        resized: outputs that were measured at another size than their content.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class Judge:
     ) -> None:
         self.name, self.weights, self.device_name, self.size = encoder, weights, device, size
         self.show_download = show_download
-        self.unlike: list[Path] = []
-        self._style = lru_cache(maxsize=1)(self._encoded_style)  # mostly one for all
+        self.resized: list[Path] = []
+        self._style = lru_cache(maxsize=1)(self._encoded_style)  # the outputs often share a style
 
     @cached_property
     def device(self) -> torch.device:
@@ -77,14 +77,14 @@ class Judge:
         if not all(map(isfinite, measures.values())):
             raise PictureError(f"{output}: its measures are no finite numbers; check the encoder's weights")
         if max(result_size) != max(source_size):
-            self.unlike.append(output)
-        return {name: max(value, 0.0) for name, value in measures.items()}  # rounding: -0.0000
+            self.resized.append(output)
+        return {name: max(value, 0.0) for name, value in measures.items()}  # rounding can make it slightly negative
 
     def read(self, path: Path) -> tuple[Picture, tuple[int, int]]:
-        """A picture, and the (width, height) that it is to be measured at.
+        """A picture, and the (width, height) at which it is measured.
 
         Raises:
-            PictureError: it cannot be read, or is too small.
+            PictureError: the picture cannot be read, or is too small.
         """
         picture = read(path)
         size = fit_size(picture.size, self.size)
@@ -101,7 +101,7 @@ class Judge:
         return pixels, self.encoder(pixels, self.levels)
 
     def _check_memory(self, path: Path, pixels: int) -> None:
-        device = self.device  # outside of what follows, because its name may be refused
+        device = self.device  # before the try: an unknown device has its own message
         try:
             check_memory(device, pixels, PIXEL_COSTS[self.name].measured)
         except MemoryShortage as error:

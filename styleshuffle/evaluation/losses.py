@@ -1,23 +1,23 @@
 """The losses that reshuffling connects, as functions (Gu et al., "Arbitrary style transfer with deep feature reshuffle",
 CVPR 2018, which also compares them).
 
-With F the features of one VGG level, (C, H, W), N = H W, P_p(F) the R x R patch of F around position p, o, c and s for
-output, content and style:
+F are the features of a VGG level, (C, H, W), and N = H W. P_p(F) is the R x R patch of F around position p. o, c and s
+stand for output, content and style:
 
 - content: |F_o - F_c|^2
 - global style, Gram matrices (Gatys et al., "Image style transfer using convolutional neural networks", CVPR 2016):
   |G_o - G_s|^2, G = F F^T / N
 - local style, Markov random fields (Li and Wand, "Combining Markov random fields and convolutional neural networks for
   image synthesis", CVPR 2016): sum over p of |P_p(F_o) - P_NN(p)(F_s)|^2, NN(p) the nearest patch
-- reshuffle: the same with NNC(p), the nearest patch under a constraint on how often each is used
+- reshuffle: the same with NNC(p), the nearest patch under a constraint on how often each patch is used
 
-If F_o is F_s with its locations permuted, the global and the reshuffle loss (1 x 1 patches) are both 0. The local loss is
+If F_o is F_s with its positions permuted, the global and the reshuffle loss (1 x 1 patches) are both 0. The local loss is
 never above the reshuffle loss, and equal to it at lambda = 0.
 
-All of them are means over numbers instead of the paper's sums, so that they can be compared between sizes and levels.
-They can be differentiated by the output's features; who goes where is then taken as fixed. The nearest patch is the one
-at the least squared distance, which is what the losses sum, where the method (`descriptors`) and the paper go by
-cosines: only so is the local loss the least there is.
+All losses are means instead of the paper's sums, so that they can be compared between sizes and levels. They can be
+differentiated by the output's features; the assignment of patches then stays fixed. "Nearest" means the least squared
+distance, because the losses sum squared distances: only then is the local loss the smallest possible. The method
+(`styleshuffle.reshuffle.descriptors`) and the paper use cosines instead.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from ..reshuffle.descriptors import reflect
 from ..reshuffle.matching import match_all
 from ..reshuffle.nnf import NNF, grid_of, usage
 
-LARGEST = 8192  # positions on either side up to which a constrained field can be found: its memory is their product
+LARGEST = 8192  # most positions of output or style for a constrained field; memory grows with their product
 _BLOCK = 1024  # patches compared with all others at a time
 
 
 def content_loss(output: Tensor, content: Tensor) -> Tensor:
-    """Mean of (F_o - F_c)^2, for features (C, H, W) of one size."""
+    """Mean of (F_o - F_c)^2, for features (C, H, W) of the same size."""
     return (output - content).square().mean()
 
 
@@ -52,7 +52,7 @@ def gram_loss(output: Tensor, style: Tensor) -> Tensor:
 
 
 def local_loss(output: Tensor, style: Tensor, patch: int = 3) -> Tensor:
-    """Mean squared distance of each R x R patch of the output (C, H, W) to the style's (C, H', W') nearest one."""
+    """Mean squared distance of each R x R patch of the output (C, H, W) to the nearest patch of the style (C, H', W')."""
     return reshuffle_loss(output, style, 0.0, patch)
 
 
@@ -65,7 +65,7 @@ def reshuffle_loss(
         output, style: (C, H, W) and (C, H', W').
         usage_penalty: lambda, see `assign`.
         patch: R, odd.
-        nnf: who takes which, if that is known; lambda is then not looked at.
+        nnf: the assignment, if it is known; lambda is then ignored.
     """
     nnf = nnf or assign(output, style, usage_penalty, patch)
     taken = _patches(style, patch)[nnf.match.flatten()]
@@ -88,14 +88,14 @@ def total_loss(
 
 @torch.no_grad()
 def assign(output: Tensor, style: Tensor, usage_penalty: float = 0.0, patch: int = 3) -> NNF:
-    """Which style patch each output patch takes: the nearest, or with lambda > 0 the nearest at a price.
+    """Which style patch each output patch takes: the nearest, or with lambda > 0 the nearest after its price is added.
 
-    Distances are halved squared ones in units of the style patches' mean square, where 1 - cosine is for patches of equal
-    norm, so that lambda means here about what it means in `Settings`.
+    A distance is half the squared distance, in units of the style patches' mean square. For patches of equal norm this is
+    1 - cosine, so lambda has about the same meaning as in `Settings`.
 
     Args:
         output, style: features (C, H, W) and (C, H', W').
-        usage_penalty: lambda; 0 is unconstrained, large values make all patches used equally often.
+        usage_penalty: lambda; 0 is unconstrained, at large values all patches are used equally often.
 
     Raises:
         SettingsError: lambda > 0 and more than `LARGEST` positions.
@@ -107,7 +107,7 @@ def assign(output: Tensor, style: Tensor, usage_penalty: float = 0.0, patch: int
         if max(len(rows), len(columns)) > LARGEST:
             raise SettingsError(f"usage_penalty: {len(rows)} positions are too many; pass a field, or up to {LARGEST}")
         unit = square.mean().clamp_min(1e-12)
-        # a . b - |b|^2 / 2 is the negative halved squared distance, but for |a|^2 / 2, which is the same for all b
+        # a . b - |b|^2 / 2 is minus half the squared distance, plus |a|^2 / 2, which is the same for all b
         rows = torch.cat([rows / unit.sqrt(), torch.ones_like(rows[:, :1])], 1)
         columns = torch.cat([columns / unit.sqrt(), -square[:, None] / (2 * unit)], 1)
         return match_all(rows, columns, grids, usage_penalty)
@@ -116,10 +116,10 @@ def assign(output: Tensor, style: Tensor, usage_penalty: float = 0.0, patch: int
 
 
 def usage_deviation(nnf: NNF) -> float:
-    """Total variation distance of the use of the style's patches to equal use, 0 (equal) to 1."""
+    """Total variation distance between the use of the style's patches and equal use, 0 (equal) to 1."""
     return float((usage(nnf) - 1).abs().mean()) / 2
 
 
 def _patches(features: Tensor, patch: int) -> Tensor:
-    """Rows (N, C R^2), one a position."""
+    """Rows (N, C R^2), a row for each position."""
     return F.unfold(reflect(features, patch // 2)[None], patch)[0].T

@@ -1,14 +1,14 @@
-"""How much of the content and of the style a result keeps, by VGG features and by pixels; lower is better, but for
+"""How much of the content and of the style a result keeps, by VGG features and by pixels. Lower is better, except for
 ``brushwork``, which is best near 1.
 
-- ``cfsd``: structure. Each picture's relu4_1 features, averaged onto a 32 x 32 grid and centred, have cosine
-  self-similarities; the divergence (Kullback-Leibler) of the output's from the content's, as softmax rows at temperature
-  0.1, averaged over positions.
-- ``gram``: global style. Mean over relu1_1 ... relu5_1 of |G_o - G_s| / |G_s|, G the Gram matrix.
-- ``coherence``: local style. 1 - cosine of each 3 x 3 patch of the output (stride 2, features less the style's mean) to
-  the nearest patch of the style; mean over relu3_1 and relu4_1.
-- ``completeness``: wash-out. The same from each style patch to the nearest patch of the output.
-- ``swd``: colour. Sliced Wasserstein distance of the RGB pixels, 64 directions.
+- ``cfsd``: structure. The relu4_1 features of each picture are averaged onto a 32 x 32 grid and centred. The cosines
+  between all positions make a matrix, and a softmax at temperature 0.1 makes each row a distribution. The measure is the
+  Kullback-Leibler divergence of the output's rows from the content's, averaged over the positions.
+- ``gram``: global style. Mean over relu1_1 ... relu5_1 of |G_o - G_s| / |G_s|, where G is the Gram matrix.
+- ``coherence``: local style. 1 - cosine of each 3 x 3 patch of the output (stride 2, style's mean subtracted from the
+  features) to the nearest patch of the style; mean over relu3_1 and relu4_1.
+- ``completeness``: wash-out. The same from each patch of the style to the nearest patch of the output.
+- ``swd``: colour. Sliced Wasserstein distance of the RGB pixels, in 64 directions.
 - ``smoke``, ``brushwork``, ``halo``: the surface, see `styleshuffle.evaluation.surface`.
 """
 
@@ -32,7 +32,7 @@ _QUANTILES = 4096
 
 @dataclass(frozen=True)
 class Measures:
-    """The measures of one result; see the module's text."""
+    """The measures of a result; the module's docstring defines them."""
 
     cfsd: float
     gram: float
@@ -57,14 +57,14 @@ def measure(encoder: VGG, output: Tensor, content: Tensor, style: Tensor) -> Mea
 
 
 def measure_pixels(output: Tensor, content: Tensor, style: Tensor) -> dict[str, float]:
-    """Those measures that need no features, by name: `swd`, `smoke`, `brushwork`, `halo`."""
+    """The measures that need no features, by name: `swd`, `smoke`, `brushwork`, `halo`."""
     return {"swd": sliced_wasserstein(output, style), **surface(output, content, style)}
 
 
 def measure_features(
     output: dict[int, Tensor], content: dict[int, Tensor], style: dict[int, Tensor], pixels: dict[str, float]
 ) -> Measures:
-    """As `measure`, for whoever keeps the features (1, C, H, W) of a content or a style that is measured often.
+    """Like `measure`, but from features (1, C, H, W) by level, which a caller can keep for many results.
 
     Args:
         pixels: of `measure_pixels`.
@@ -82,7 +82,7 @@ def measure_features(
 def _self_similarity_divergence(output: Tensor, content: Tensor) -> float:
     logs = []
     for features in (content, output):
-        flat = F.adaptive_avg_pool2d(features.cpu(), _GRID)[0].flatten(1)  # MPS pools to divisors of the size only
+        flat = F.adaptive_avg_pool2d(features.cpu(), _GRID)[0].flatten(1)  # MPS can pool only to divisors of the size
         unit = F.normalize(flat - flat.mean(1, keepdim=True), dim=0)
         logs.append(F.log_softmax(unit.T @ unit / _TEMPERATURE, 1))
     return float(F.kl_div(logs[1], logs[0], reduction="batchmean", log_target=True))
@@ -94,14 +94,14 @@ def _gram_distance(output: Tensor, style: Tensor) -> float:
 
 
 def _patches(output: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit rows, one a 3 x 3 patch, of both, centred on the style's mean."""
+    """The 3 x 3 patches of both as unit rows, centred on the style's mean."""
     mean = style.mean((2, 3), keepdim=True)
     first, second = (F.normalize(F.unfold(x - mean, 3, stride=2)[0].T, dim=1) for x in (output, style))
     return first, second
 
 
 def _distances_to_nearest(patches: Tensor, others: Tensor) -> tuple[float, float]:
-    """1 - cosine to the nearest of the others, mean over the patches; and the same the other way round."""
+    """Mean over the patches of 1 - cosine to the nearest other; and the same in the other direction."""
     there, back = [], torch.full((len(others),), -1.0, device=others.device)
     for some in patches.split(1024):
         similarity = some @ others.T
@@ -114,7 +114,7 @@ def sliced_wasserstein(output: Tensor, style: Tensor) -> float:
     """Distance of the colours of two pictures (1, 3, H, W), which may differ in size."""
     directions = F.normalize(torch.randn(64, 3, generator=torch.Generator().manual_seed(0)), dim=1).to(output)
     pixels = [x[0].flatten(1) for x in (output, style)]
-    # one direction at a time, for memory
+    # direction by direction, to save memory
     return fmean(float((_quantiles(d @ pixels[0]) - _quantiles(d @ pixels[1])).abs().mean()) for d in directions)
 
 

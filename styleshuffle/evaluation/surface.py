@@ -1,19 +1,20 @@
-"""How a result's surface looks, by its pixels: smoke, brushwork and halos, which features do not see.
+"""The surface of a result, by its pixels: smoke, brushwork and halos, which features do not show.
 
-Pictures are brought to a long side of 512 first, so that radii, in pixels, mean the same for all. *Flat* are the places
-where the content's local deviation (radius 24, norm over the channels) is below 0.08; if they are less than a fiftieth of
-the picture, its flattest fiftieth.
+Pictures are first resized to a long side of 512, so that a radius in pixels means the same for all. A place is *flat* if
+the content's local deviation there (radius 24, norm over the channels) is below 0.08. If less than a fiftieth of the
+picture is flat, its flattest fiftieth counts as flat.
 
-- ``smoke``: colours that drift where the content is flat. Mean over flat places of the local deviation (radius 32) of the
-  output, blurred with sigma 6, less the same of the content, at least 0; in units of the blurred style's deviation. Lower
-  is better.
-- ``brushwork``: how rough flat places are. Root mean square of what a blur with sigma 3 takes out of the output in flat
-  places, over the same of the style everywhere. 1 is as rough as the style, less is smoother.
-- ``halo``: rims along the content's strong edges. On each side of an edge that is even in the content, the colour near to
-  the edge (4 to 8 pixels) less that further away (14 to 22). A rim goes along the edge, brushwork does not: so this
-  difference is multiplied by its mean at 8 to 40 pixels along the edge: what brushwork happens to have cancels out. The
-  root of the mean product, in units of the style's deviation, less what the content has, in units of its own. Lower is
-  better.
+- ``smoke``: colours that drift where the content is flat. Output and content are blurred with sigma 6. The measure is the
+  mean, over flat places, of the output's local deviation (radius 32) minus the content's, at least 0; in units of the
+  blurred style's deviation. Lower is better.
+- ``brushwork``: how rough flat places are. A blur with sigma 3 is subtracted from output and style. The measure is the
+  root mean square of the rest of the output in flat places, divided by that of the style everywhere. 1 is as rough as the
+  style, less is smoother.
+- ``halo``: rims along the content's strong edges. Only sides of an edge that are even in the content count. There, the
+  colour far from the edge (14 to 22 pixels) is subtracted from the colour near it (4 to 8 pixels). A rim follows the edge
+  and brushwork does not, so this difference is multiplied by its mean at 8 to 40 pixels along the edge: brushwork cancels
+  out. The measure is the root of the mean product of the output, in units of the style's deviation, minus that of the
+  content, in units of its own. Lower is better.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from ..reshuffle.filters import gaussian, local_variance
 
 _SIDE = 512
 _FLAT, _FLAT_SHARE = 0.08, 0.02
-_EDGE = 0.04  # change of a channel in a pixel, of the content blurred with sigma 2: a step of 0.2
+_EDGE = 0.04  # change of a channel from pixel to pixel in the content blurred with sigma 2: a step of 0.2
 _NEAR, _FAR = (4, 6, 8), (14, 18, 22)
-_ALONG = (5, 14)  # sigmas between which along the edge a rim is sought
+_ALONG = (5, 14)  # sigmas between which a rim is looked for along the edge
 _EVEN = 0.1  # norm of the change of colour on one side of an edge
 
 
@@ -88,14 +89,14 @@ def _halo(output: Tensor, content: Tensor, style: Tensor) -> float:
         number = int(even.sum())
         if number:
             changes = (change, _change(output, points, side)[0])
-            own, found = (_along(x[:, even], points[even], content.shape[1:]) for x in changes)
-            excess += number * (found / _spread(style) ** 2 - own / _spread(content) ** 2)
+            own, changed = (_along(x[:, even], points[even], content.shape[1:]) for x in changes)
+            excess += number * (changed / _spread(style) ** 2 - own / _spread(content) ** 2)
             count += number
     return max(0.0, excess / max(count, 1)) ** 0.5
 
 
 def strong_edges(content: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions (n, 2), x before y, of the strong edges of a content (3, H, W); unit normals to the brighter side."""
+    """The strong edges of a content (3, H, W): positions (n, 2), x before y, and unit normals to the brighter side."""
     blurred = F.pad(gaussian(content, 2)[None], (1, 1, 1, 1), mode="replicate")[0]
     slopes = torch.stack([blurred[:, 1:-1, 2:] - blurred[:, 1:-1, :-2], blurred[:, 2:, 1:-1] - blurred[:, :-2, 1:-1]]) / 2
     steepness = slopes.square().sum(0)
@@ -117,7 +118,7 @@ def _sampled(values: Tensor, points: Tensor) -> Tensor:
 
 
 def _change(picture: Tensor, points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
-    """Colour near to an edge less that further away, (3, n), and where that side is in the picture and even."""
+    """Colour near an edge minus colour further away, (3, n), and whether that side is in the picture and even."""
     blurred = gaussian(picture, 1.5)
     near, far = (torch.stack([_sampled(blurred, points + d * normals) for d in part]) for part in (_NEAR, _FAR))
     last = points + _FAR[-1] * normals
@@ -132,8 +133,8 @@ def _along(change: Tensor, points: Tensor, shape: Sequence[int]) -> float:
     x, y = points.long().T
     marked = change.new_zeros(4, *shape)
     marked[:3, y, x], marked[3, y, x] = change, 1.0
-    # a ring: the wide Gaussian less a narrow one of the same height in the middle
+    # a ring: a wide Gaussian minus a narrow Gaussian of the same height in the middle
     ring = (gaussian(marked, _ALONG[1]) - gaussian(marked, _ALONG[0]) * (_ALONG[0] / _ALONG[1]) ** 2)[:, y, x]
-    inside = ring[3] > 1e-3  # an edge, not a lone point
+    inside = ring[3] > 1e-3  # an edge, not a single point
     product = (change * ring[:3]).sum(0) / ring[3].clamp_min(1e-3)
     return float(product[inside].sum() / max(1, int(inside.sum())))

@@ -2,7 +2,7 @@
 
 `read` turns a file, a stream, a Pillow image, a tensor or an array into a `Picture`: upright sRGB pixels and, where
 the source has one, its alpha channel. `write` puts a picture into a file in one step that either succeeds or changes
-nothing. Whatever cannot be read or written is refused with a one-line `PictureError`.
+nothing. A picture that cannot be read or written is refused with a one-line `PictureError`.
 
 torch is imported only where a tensor is made, so that importing this room stays fast.
 """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def is_tensor(value: object) -> bool:
-    torch = sys.modules.get("torch")  # who has not imported torch has no tensors
+    torch = sys.modules.get("torch")  # a program that has not imported torch has no tensors
     return torch is not None and isinstance(value, torch.Tensor)
 
 
@@ -59,8 +59,8 @@ def from_result(tensor: torch.Tensor, alpha: np.ndarray | None = None, bits: Lit
 
     Args:
         tensor: (3, H, W) or (1, 3, H, W), on any device; float, clipped to [0, 1], or uint8.
-        alpha: (h, w) uint8, or float in [0, 1], such as `Picture.alpha`; resampled if its size is another.
-        bits: how many a channel are worth keeping when the picture is written.
+        alpha: (h, w) uint8, or float in [0, 1], such as `Picture.alpha`; resampled if its size differs.
+        bits: bits a channel that are worth writing.
 
     Raises:
         PictureError: a wrong shape or type, or values that are not finite.
@@ -81,7 +81,7 @@ def to_pil(tensor: torch.Tensor, alpha: np.ndarray | None = None) -> Image.Image
 
 
 def _fitted(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An (h, w) alpha as (H, W) uint8 for the given (width, height); the filter cannot overshoot."""
+    """An (h, w) alpha as (H, W) uint8 for the given (width, height). A bilinear filter cannot overshoot."""
     alpha = np.asarray(alpha)
     if alpha.ndim != 2 or alpha.size == 0 or not (alpha.dtype == np.uint8 or alpha.dtype.kind == "f"):
         reason = f"has the shape {tuple(alpha.shape)} and holds {alpha.dtype}"

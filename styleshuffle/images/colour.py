@@ -1,4 +1,4 @@
-"""Colour profiles: from what a file's pixels mean to sRGB."""
+"""Colour profiles: convert the pixels of a file to sRGB."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BLACKPOINT_COMPENSATION = 0x2000  # ImageCms.Flags has it from Pillow 10.3 on
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """An L, RGB or CMYK image as sRGB, by its colour profile if that can be used, else by the plain formula."""
+    """An L, RGB or CMYK image as sRGB. Uses the colour profile, or Pillow's plain formula if the profile is unusable."""
     if profile:
         from PIL import ImageCms
 
@@ -26,7 +26,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _converted(image: Image.Image, profile: Any) -> Image.Image:
-    """Convert from an opened profile to sRGB; pixels of a profile that is sRGB in effect are not touched."""
+    """Convert from an opened profile to sRGB. If the profile is practically sRGB, the pixels stay unchanged."""
     from PIL import ImageCms
 
     transform = ImageCms.buildTransform(
@@ -44,11 +44,11 @@ def _converted(image: Image.Image, profile: Any) -> Image.Image:
         if abs(moved).max() <= 2:
             return image
     converted = ImageCms.applyTransform(image, transform)
-    return image if converted is None else converted  # it is None only where the image was changed in place
+    return image if converted is None else converted  # None means that the image was changed in place
 
 
 def grey_to_srgb(grey: np.ndarray, profile: bytes | None) -> np.ndarray:
-    """(H, W) float32 in [0, 1] to (H, W, 3), along the curve that the profile has for 8-bit grey."""
+    """(H, W) float32 in [0, 1] to (H, W, 3), by the profile's curve for 8-bit grey."""
     if profile:
         levels = np.arange(256)
         ramp = Image.fromarray(levels.astype(np.uint8)[None])

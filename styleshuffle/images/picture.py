@@ -1,4 +1,4 @@
-"""The picture that travels through styleshuffle: upright sRGB pixels, their depth and, where there is one, the alpha."""
+"""The picture that travels through styleshuffle: upright sRGB pixels, their depth and, if any, the alpha channel."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Picture:
     Attributes:
         rgb: (H, W, 3), uint8, or float32 in [0, 1].
         alpha: (H, W) uint8, 0 transparent to 255 opaque; None where every pixel is opaque.
-        bits: how many a channel are worth keeping: 16 for 16-bit grey, float and float tensor sources, else 8. A result
-            has the depth of its content.
+        bits: bits a channel that are worth writing: 16 for 16-bit grey files, float arrays and float tensors, else 8. A
+            result has the bits of its content.
     """
 
     rgb: np.ndarray
@@ -60,7 +60,7 @@ class Picture:
 
 
 def fit_size(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
-    """The (width, height) with the aspect of `size` whose longer side is `long_side`, be that smaller or larger.
+    """The (width, height) with the aspect ratio of `size` and the longer side `long_side`; it can shrink or grow.
 
     The shorter side is rounded to the nearest pixel and is at least 1. None keeps the size.
 
@@ -83,7 +83,7 @@ def fit_size(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
 
 
 def _resize(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Lanczos-resample (H, W, 3) uint8 or float32 to `size`, (width, height), within the range of the values."""
+    """Resample (H, W, 3) uint8 or float32 to `size`, (width, height), by Lanczos. Values stay in range."""
     if min(size) < 1:
         raise SettingsError(f"size {size[0]} x {size[1]}: a picture has at least one pixel; give sides of 1 or more")
     if rgb.dtype == np.uint8:

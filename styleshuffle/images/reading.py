@@ -1,4 +1,4 @@
-"""Read pictures: from a file, a stream, a Pillow image, an array or a tensor to a `Picture`."""
+"""Read pictures: make a `Picture` of a file, a stream, a Pillow image, an array or a tensor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_PIXELS = 300_000_000
 """How many pixels `read` accepts unless told otherwise; an 8K frame has 33 million."""
 
 READABLE = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
-"""Suffixes of the files that `read` understands; the content decides, not the suffix."""
+"""Suffixes of the files that `read` understands. `read` itself looks at the content, not at the suffix."""
 
 _READ_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 
@@ -43,10 +43,10 @@ def read(
 ) -> Picture:
     """Read a picture: upright, in sRGB, with its alpha channel.
 
-    Files and streams may hold JPEG, PNG, WebP, TIFF, BMP or GIF, whatever they are called; of several frames or pages
-    the first is read. The EXIF orientation is applied, an embedded colour profile is converted to sRGB (a broken one
-    is ignored), greyscale, palette, CMYK and LAB become RGB. 16-bit greyscale keeps its precision; Pillow reduces
-    16-bit RGB to 8 bits. Values of float and 32-bit files above the white of their kind are scaled by the largest.
+    Files and streams may hold JPEG, PNG, WebP, TIFF, BMP or GIF, under any name. Of several frames or pages the first is
+    read. The EXIF orientation is applied. An embedded colour profile is converted to sRGB; a broken profile is ignored.
+    Greyscale, palette, CMYK and LAB become RGB. 16-bit greyscale keeps its precision; Pillow reduces 16-bit RGB to 8
+    bits. If a float or 32-bit file has values above white, its largest value becomes white.
 
     Args:
         source: a path; a binary stream, read to its end; a Pillow image, treated as its file would be; a tensor,
@@ -54,7 +54,7 @@ def read(
         max_pixels: a file, stream or Pillow image with more pixels is refused before it is decoded.
 
     Raises:
-        PictureError: the source is missing, unreadable, empty, no picture, damaged, cut short or too large, or a
+        PictureError: the source is missing, unreadable, empty, not a picture, damaged, cut short or too large, or a
             tensor or an array has the wrong shape, type or range.
     """
     if isinstance(source, np.ndarray):
@@ -71,7 +71,7 @@ def read(
     if hasattr(source, "read"):
         name = stream_name(source)
         return _from_pillow(io.BytesIO(_drained(source, name)), name, max_pixels)  # type: ignore[arg-type]
-    raise refusal(type(source).__name__, "is no source of pictures", "pass a path, a stream, an image or a tensor")
+    raise refusal(type(source).__name__, "is not a source of pictures", "pass a path, a stream, an image or a tensor")
 
 
 def _opened(path: str, name: str) -> BinaryIO:
@@ -118,19 +118,19 @@ def _loaded(source: BinaryIO | Image.Image, name: str, max_pixels: int) -> Image
         with _own_pillow_settings():
             image = source if isinstance(source, Image.Image) else _identified(source, name)
             _check_pixels(image.size, name, max_pixels)
-            Image.MAX_IMAGE_PIXELS = max_pixels  # for sizes that only the decoding brings up
+            Image.MAX_IMAGE_PIXELS = max_pixels  # for sizes that become known only while decoding
             image.load()
             return image
     except (PictureError, MemoryError):
         raise
-    except Exception as error:  # a damaged file can make Pillow raise nearly anything
+    except Exception as error:  # Pillow can raise nearly any error for a damaged file
         raise refusal(name, f"the picture is damaged or cut short ({reason_of(error)})", damage) from error
 
 
 def _identified(file: BinaryIO, name: str) -> Image.Image:
     """Open a picture file as far as its header."""
     if not file.read(1):
-        raise refusal(name, "is empty (0 bytes)", "get the file again, or pick another")
+        raise refusal(name, "is empty (0 bytes)", "get the file again, or choose another file")
     file.seek(0)
     try:
         return Image.open(file, formats=_READ_FORMATS)
@@ -142,7 +142,7 @@ def _identified(file: BinaryIO, name: str) -> Image.Image:
 def _check_pixels(size: tuple[int, int], name: str, max_pixels: int) -> None:
     width, height = size
     if width < 1 or height < 1:
-        raise refusal(name, f"is {width} x {height} pixels, so there is nothing in it", "pick another picture")
+        raise refusal(name, f"is {width} x {height} pixels, so it is empty", "choose another picture")
     if width * height > max_pixels:
         reason = f"is {width} x {height}, {width * height:,} pixels, more than the limit of {max_pixels:,}"
         raise refusal(name, reason, "scale it down first, or raise max_pixels if you trust the file")
@@ -150,9 +150,9 @@ def _check_pixels(size: tuple[int, int], name: str, max_pixels: int) -> None:
 
 @contextlib.contextmanager
 def _own_pillow_settings() -> Iterator[None]:
-    """Make Pillow leave the pixel limit to us, refuse truncated files and not print warnings, for a while.
+    """Within the block, Pillow has no pixel limit of its own, refuses truncated files and prints no warnings.
 
-    All of these are globals, so reads take turns.
+    These settings are global, so only one thread reads at a time.
     """
     with _pillow_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -170,7 +170,7 @@ def _decode(image: Image.Image, name: str) -> Picture:
     try:
         rgb, alpha = _deep_pixels(image) if deep else _byte_pixels(image)
     except ValueError as error:
-        reason = f"its pixels are of a kind that cannot be read ({image.mode}: {reason_of(error)})"
+        reason = f"its pixel format cannot be read ({image.mode}: {reason_of(error)})"
         raise refusal(name, reason, "save it as 8-bit RGB with an image editor") from error
     orientation = _orientation(image)
     if alpha is not None:
@@ -195,7 +195,7 @@ def _byte_pixels(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _with_byte_key(image: Image.Image) -> Image.Image:
-    """Bring the transparent colour of a 16-bit RGB PNG, whose pixels Pillow has reduced to 8 bits, to 8 bits too."""
+    """Reduce the transparent colour of a 16-bit RGB PNG to 8 bits, as Pillow has done with its pixels."""
     key = image.info.get("transparency")
     if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
         image = image.copy()
@@ -212,7 +212,7 @@ def _deep_pixels(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     tags = getattr(image, "tag_v2", {})
     white = _white(image.mode, tags)
     grey = values / max(white, float(values.max()))
-    if tags.get(_TIFF_PHOTOMETRIC_TAG) == 0:  # white is zero, which Pillow heeds only up to 8 bits
+    if tags.get(_TIFF_PHOTOMETRIC_TAG) == 0:  # zero is white; Pillow inverts only up to 8 bits
         grey = 1 - grey
     return grey_to_srgb(grey, image.info.get("icc_profile")), alpha
 
@@ -225,10 +225,10 @@ def _white(mode: str, tiff_tags: Any) -> float:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation still to be applied, 1 (none) to 8. Pillow applies that of a TIFF on its own."""
+    """The EXIF orientation that has yet to be applied, 1 (none) to 8. Pillow itself applies that of a TIFF."""
     try:
         return image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # broken EXIF data can make Pillow raise nearly anything, and is no reason to refuse the picture
+    except Exception:  # broken EXIF data can raise nearly any error, but the picture is still good
         return 1
 
 

@@ -1,4 +1,4 @@
-"""How a picture is refused: one line that names it, the reason and the remedy."""
+"""Refuse a picture with a one-line message: its name, the reason and the remedy."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def refusal(name: str, reason: str, remedy: str) -> PictureError:
 
 
 def exists_already(name: str) -> PictureError:
-    return refusal(name, "exists already", "allow to overwrite it, or name another file")
+    return refusal(name, "exists already", "set `overwrite`, or name another file")
 
 
 def not_writable(path: Path, name: str) -> PictureError:
     reason = f"the folder {one_line(path.parent)} may not be written to (permission denied)"
-    return refusal(name, reason, "change its permissions, or write elsewhere")
+    return refusal(name, reason, "change its permissions, or write to another folder")
 
 
 def path_name(path: object) -> str:

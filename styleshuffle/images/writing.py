@@ -1,4 +1,4 @@
-"""Write pictures: a `Picture`, a Pillow image, an array or a tensor into a file or a stream, whole or not at all."""
+"""Write pictures: a `Picture`, a Pillow image, an array or a tensor, into a file or a stream."""
 
 from __future__ import annotations
 
@@ -39,19 +39,20 @@ def write(
     format: str | None = None,
     overwrite: bool = False,
 ) -> list[str]:
-    """Write a picture as 8-bit sRGB, into a file as a whole or not at all.
+    """Write a picture as 8-bit sRGB. A file is written as a whole or not at all.
 
-    JPEG gets quality 95 without colour subsampling, WebP quality 95, PNG and TIFF are lossless. The alpha channel is
-    kept where the format has one; for JPEG the picture is put on white. No metadata is written.
+    JPEG has quality 95 without colour subsampling, WebP has quality 95, PNG and TIFF are lossless. The alpha channel is
+    kept if the format has one. JPEG has none, so the picture is put on white. No metadata is written.
 
-    A file is first written under a hidden name beside the target and then renamed, so that on an error or Ctrl-C an
-    existing target is untouched and nothing is left behind. A new file has the usual permissions, a replaced one
-    keeps its own; a link is followed.
+    A file is first written under a hidden name beside the target and then renamed. After an error or Ctrl-C an existing
+    target is unchanged and no other file is left. A new file has the usual permissions, a replaced file keeps its own.
+    A link is followed.
 
     Args:
-        image: what `read` takes, save for paths and streams, or a `Picture`; floats of a tensor are clipped to [0, 1].
+        image: a `Picture`, a Pillow image, an array or a tensor, as `read` takes them; floats of a tensor are clipped to
+            [0, 1].
         target: a path, or a binary stream.
-        format: a suffix of `WRITABLE`, with or without the dot; needed for a stream, else the suffix of the path.
+        format: a suffix of `WRITABLE`, with or without the dot. A stream needs it; a path's default is its own suffix.
         overwrite: replace an existing file.
 
     Returns:
@@ -84,14 +85,14 @@ def check_target(
     overwrite: bool = False,
     size: tuple[int, int] | None = None,
 ) -> str:
-    """Refuse a path that `write` would refuse, before the work of making the picture; else name its Pillow format.
+    """Refuse a path that `write` would refuse, before the picture is made; otherwise return its Pillow format.
 
     Args:
         path, format, overwrite: as for `write`.
         size: (width, height) of the picture, if known.
 
     Raises:
-        PictureError: as `write` does, as far as can be told beforehand.
+        PictureError: as `write`, if the reason is known before writing.
     """
     name = path_name(path)
     if "\0" in os.fsdecode(path):
@@ -103,7 +104,7 @@ def check_target(
     if size is not None:
         _check_side(name, encoding, size)
     if not os.path.isdir(file.parent):
-        raise refusal(name, f"there is no folder {one_line(file.parent)}", "make it first, or name another")
+        raise refusal(name, f"there is no folder {one_line(file.parent)}", "make it first, or name another folder")
     if not os.access(file.parent, os.W_OK | os.X_OK):
         raise not_writable(file, name)
     if os.path.exists(file):
@@ -115,7 +116,7 @@ def check_target(
 
 
 def _encoding(name: str, format: str | None, suffix: str) -> str:
-    """The Pillow format that `format` asks for, or else the suffix."""
+    """The Pillow format that `format` names, or else the suffix."""
     works = ", ".join(sorted(WRITABLE))
     chosen = "." + format.lower().removeprefix(".") if format else suffix.lower()
     if chosen in WRITABLE:
@@ -158,7 +159,7 @@ def _encoded(image: Image.Image, encoding: str, name: str) -> bytes:
         image.save(buffer, format=encoding, **_SAVE_OPTIONS[encoding])
     except MemoryError as error:
         raise refusal(name, "does not fit into memory", "make a smaller picture") from error
-    except Exception as error:  # what an encoder raises is up to the encoder
+    except Exception as error:  # an encoder can raise any error
         raise refusal(name, f"cannot be encoded as {encoding} ({reason_of(error)})", "try PNG") from error
     return buffer.getvalue()
 
@@ -173,12 +174,12 @@ def _store(content: bytes, path: str | os.PathLike[str], name: str, overwrite: b
     except PermissionError as error:
         raise not_writable(Path(os.path.realpath(path)), name) from error
     except OSError as error:
-        remedy = "check the space and the state of the disk, or write elsewhere"
+        remedy = "check the space and the state of the disk, or write to another disk"
         raise refusal(name, f"cannot be written ({reason_of(error)})", remedy) from error
 
 
 def _pour(content: bytes, stream: BinaryIO, name: str) -> None:
-    """Write all of the content to a stream, which may take it piecemeal."""
+    """Write all of the content to a stream, which may take only a part of it at a time."""
     rest = memoryview(content)
     try:
         while rest:
@@ -187,6 +188,6 @@ def _pour(content: bytes, stream: BinaryIO, name: str) -> None:
         if hasattr(stream, "flush"):
             stream.flush()
     except (TypeError, AttributeError) as error:
-        raise refusal(name, "is not a binary stream", "pass one, such as sys.stdout.buffer") from error
+        raise refusal(name, "is not a binary stream", "pass a binary stream, such as sys.stdout.buffer") from error
     except (OSError, ValueError) as error:
-        raise refusal(name, f"cannot be written ({reason_of(error)})", "check where it leads") from error
+        raise refusal(name, f"cannot be written ({reason_of(error)})", "check the receiver") from error

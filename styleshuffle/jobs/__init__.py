@@ -1,1 +1,1 @@
-"""Many pictures at once."""
+"""Folders of pictures: stylize their pictures, and pair outputs with contents and styles."""

@@ -1,6 +1,6 @@
-"""A folder of pictures: which picture goes where, and the loop that stylizes them.
+"""A folder of pictures: plan the file that each result goes to, and stylize the pictures in a loop.
 
-Nothing here prints. The loop yields what became of each picture, and whoever runs it says so to the user.
+Nothing here prints. The loop yields the outcome of each picture, and the caller reports it to the user.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class Task:
 
 @dataclass(frozen=True)
 class FolderPlan:
-    """What there is to do in a folder; every list is in the order of the walk.
+    """What there is to do in a folder. Every list is sorted, folder by folder.
 
     Attributes:
-        tasks: what is still to be done.
+        tasks: the pictures to stylize.
         finished: tasks whose result exists already.
-        clashes: tasks whose result would replace a picture of the input, or the style.
+        clashes: tasks whose result would replace the style or a picture of the input.
         unlisted: folders that cannot be listed, each with the reason.
-        style_left_out: the style lies in the folder and is not stylized itself.
+        style_left_out: whether the folder holds the style, which is not stylized itself.
     """
 
     tasks: tuple[Task, ...]
@@ -58,12 +58,12 @@ class FolderPlan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task.
+    """The outcome of a task.
 
     Attributes:
-        state: "made"; "exists", where another run has made the result meanwhile; or "failed".
-        result: of a picture that was made.
-        error: of a picture that failed.
+        state: "made"; "exists" if another run has made the result in the meantime; or "failed".
+        result: if the state is "made".
+        error: if the state is "failed".
     """
 
     task: Task
@@ -73,13 +73,13 @@ class Outcome:
 
 
 def plan_folder(content: Path, output: Path, style: Path, overwrite: bool = False) -> FolderPlan:
-    """Plan a folder: its pictures, sorted, subfolders kept, without `output`, the style and whatever is hidden.
+    """Plan the pictures of a folder and its subfolders. `output`, the style and hidden files are left out.
 
     Args:
         content: the folder to stylize.
-        output: where the results go; it may lie inside `content` and need not exist.
+        output: the folder of the results; it may lie inside `content` and need not exist.
         style: the style picture.
-        overwrite: do again what is finished.
+        overwrite: also stylize pictures whose result exists.
     """
     unlisted: list[tuple[Path, str]] = []
     pictures = list(pictures_in(content, output, unlisted))
@@ -106,18 +106,18 @@ def run_tasks(
     begin: Callable[[int, Task], None] = lambda index, task: None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[Outcome]:
-    """Stylize the pictures of a folder in their order; yields what became of each.
+    """Stylize the pictures of a folder in order; yields the outcome of each.
 
-    A picture that fails does not end the loop, unless the disk is full: the tasks after it are then left alone.
+    A picture that fails does not end the loop, unless the disk is full.
 
     Args:
         stylizer: with its style set.
         overwrite: replace results that exist.
-        begin: told of each task, with its index, before it begins.
-        progress: of the picture that is worked on; an exception from it stops the work.
+        begin: called with the index and the task before each task.
+        progress: called after each step of the current picture; an exception from it stops the work.
 
     Raises:
-        WeightsError, SettingsError: every picture would fail so.
+        WeightsError, SettingsError: every picture would fail for the same reason.
     """
     for index, task in enumerate(tasks):
         begin(index, task)
@@ -139,5 +139,5 @@ def _run(task: Task, stylizer: Stylizer, overwrite: bool, progress: Callable[[Pr
         return Outcome(task, "failed", error=error)
     except (WeightsError, SettingsError):
         raise
-    except Exception as error:  # whatever is wrong with this picture, the next may be well
+    except Exception as error:  # this picture fails, but the next may succeed
         return Outcome(task, "failed", error=error)

@@ -1,7 +1,7 @@
-"""Which pictures a folder holds, and what the results of them are called.
+"""Which pictures a folder holds, and the names of their results.
 
-Nothing here prints, writes or decodes. The names depend on what lies on the disk and on nothing else, so a second run
-gives the same names, and can go on where the first one was stopped.
+Nothing here prints, writes or decodes. The names depend only on the files on the disk. So a second run gives the same
+names, and can continue where the first run stopped.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ..images import READABLE, WRITABLE
 
 
 def pictures_in(root: Path, left_out: Path | None, unlisted: list[tuple[Path, str]]) -> Iterator[Path]:
-    """Files under a folder that are named like pictures, folder by folder, each sorted.
+    """Files under a folder that have the suffix of a picture, sorted, folder by folder.
 
-    Hidden files and folders are passed over, and so are links to folders, since they can lead in circles. A link that
-    leads nowhere is given, so that it can be reported.
+    Hidden files and folders are skipped. Links to folders are skipped too, because they can form a circle. A broken link
+    to a file is yielded, so that it can be reported.
 
     Args:
-        left_out: a folder in it to pass over; it need not exist.
-        unlisted: takes up the folders that cannot be listed, each with the reason.
+        left_out: a folder under `root` to skip; it need not exist.
+        unlisted: receives the folders that cannot be listed, each with the reason.
     """
-    passed_over = None if left_out is None else identity(left_out)
+    skipped = None if left_out is None else identity(left_out)
 
     def note(error: OSError) -> None:
         unlisted.append((Path(error.filename), error.strerror or str(error)))
@@ -35,7 +35,7 @@ def pictures_in(root: Path, left_out: Path | None, unlisted: list[tuple[Path, st
         subfolders[:] = sorted(
             name
             for name in subfolders
-            if not name.startswith(".") and (passed_over is None or identity(here / name) != passed_over)
+            if not name.startswith(".") and (skipped is None or identity(here / name) != skipped)
         )
         for name in sorted(files):
             file = here / name
@@ -48,9 +48,9 @@ def pictures_in(root: Path, left_out: Path | None, unlisted: list[tuple[Path, st
 def target_names(sources: list[Path]) -> list[Path]:
     """The names of the results of pictures with these relative names, all different.
 
-    A name stays what it is if its suffix can be written; otherwise the suffix becomes .png. Where that name is taken or
-    wanted twice, .png is added to the whole name instead: ``a.bmp`` beside ``a.png`` becomes ``a.bmp.png``. Names that
-    differ in nothing but case count as the same, because on many disks they are.
+    A name stays the same if its suffix can be written. Otherwise the suffix becomes .png. If that name is taken, or if
+    two pictures would get it, .png is appended to the whole name instead: ``a.bmp`` beside ``a.png`` becomes
+    ``a.bmp.png``. Names that differ only in case count as the same, because many disks do not tell them apart.
     """
     wanted = [default_name(source) for source in sources]
     count = Counter(_folded(name) for name in wanted)
@@ -68,7 +68,7 @@ def target_names(sources: list[Path]) -> list[Path]:
 
 
 def default_name(source: Path) -> Path:
-    """The name of the result of a picture: its own, with .png for a suffix that cannot be written."""
+    """The name of a picture's result: the picture's own name; a suffix that cannot be written becomes .png."""
     return source if source.suffix.lower() in WRITABLE else source.with_suffix(".png")
 
 

@@ -1,4 +1,4 @@
-"""One picture: read, stylized, written."""
+"""Stylize a single picture and write it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def stylize_into(
         overwrite: replace a file that exists.
 
     Raises:
-        PictureError: the picture cannot be made for want of memory, or cannot be written.
+        PictureError: there is too little memory to make the picture, or it cannot be written.
     """
     began = time.monotonic()
     if isinstance(target, Path):

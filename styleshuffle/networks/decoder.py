@@ -1,8 +1,9 @@
-"""From the features of one VGG level to those of the next finer level, and at last to a picture.
+"""The decoder: from the features of a VGG level to those of the next finer level, and finally to a picture.
 
-A chain that mirrors VGG, one segment a level, each trained with the encoder frozen (`styleshuffle.training.decoding`);
-the shape is that of the decoders which Gu, Chen, Liao and Yuan released with "Arbitrary style transfer with deep feature
-reshuffle" (CVPR 2018). Upsampling repeats the nearest value: transposed convolutions leave a grid.
+The decoder is a chain that mirrors VGG, with a segment for each level. The segments are trained while the encoder stays
+fixed (`styleshuffle.training.decoding`). Their shape follows the decoders that Gu, Chen, Liao and Yuan released with
+"Arbitrary style transfer with deep feature reshuffle" (CVPR 2018). Upsampling repeats the nearest value, because
+transposed convolutions leave a grid.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ SEGMENTS: dict[str, dict[int, tuple[int, ...]]] = {
         1: (32, 3),
     },
 }
-"""Widths of the convolutions of each segment, from the level's features on, by the kind of encoder."""
+"""By the kind of encoder and by level: the widths of the segment's convolutions, in the order they run."""
 
 
 class Decoder(nn.Module):
-    """The chain of segments; segment ``l`` goes from relu{l}_1 to relu{l-1}_1, segment 1 to the picture."""
+    """The chain of segments. Segment ``l`` goes from relu{l}_1 to relu{l-1}_1; segment 1 goes to the picture."""
 
     def __init__(self, channels: dict[int, int], segments: dict[int, tuple[int, ...]]) -> None:
         super().__init__()
@@ -43,15 +44,15 @@ class Decoder(nn.Module):
         )
 
     def forward(self, features: Tensor, level: int) -> Tensor:
-        """One segment.
+        """Run the segment of a level.
 
         Args:
             features: relu{level}_1, (N, C, H, W).
-            level: where the features come from, 1 or more.
+            level: of the features, 1 or more.
 
         Returns:
-            features of the next finer level, (N, C', 2H, 2W), at least 0; for level 1 the picture (N, 3, H, W), RGB, in
-            [0, 1] but for over- and undershoots.
+            features of the next finer level, (N, C', 2H, 2W), at least 0; for level 1 the picture (N, 3, H, W), RGB,
+            about in [0, 1]: it can overshoot.
         """
         return self.segments[str(level)](features)
 
@@ -68,36 +69,36 @@ def _segment(channels: int, widths: tuple[int, ...], last: bool) -> nn.Sequentia
 
 
 def decoder_for(encoder: VGG) -> Decoder:
-    """The decoder chain of an encoder, untrained."""
+    """An untrained decoder for an encoder."""
     return Decoder(encoder.channels, SEGMENTS[encoder.kind])
 
 
 def load_compact_decoder(encoder: VGG) -> Decoder:
-    """The bundled decoder chain of the bundled encoder.
+    """The bundled decoder of the bundled encoder.
 
     Raises:
         WeightsError: the file is missing or damaged.
     """
-    return _with(load_bundled("decoder.safetensors"), encoder, "decoder.safetensors")
+    return _decoder_of(load_bundled("decoder.safetensors"), encoder, "decoder.safetensors")
 
 
 def load_decoder(encoder: VGG, path: str | Path) -> Decoder:
-    """The decoder chain of an encoder from a file that `save_decoder` wrote.
+    """The decoder of an encoder, from a file that `save_decoder` wrote.
 
     Raises:
-        WeightsError: the file is missing or damaged, of another network, or trained for another encoder.
+        WeightsError: the file is missing or damaged, belongs to another network, or was trained for another encoder.
     """
     tensors = load_tensors(path)
     check_fingerprint(tensors, encoder, path, "decoder")
-    return _with(tensors, encoder, path)
+    return _decoder_of(tensors, encoder, path)
 
 
 def save_decoder(decoder: Decoder, encoder: VGG, path: str | Path) -> None:
-    """Write a decoder chain, in half precision, with the fingerprint of its encoder."""
+    """Write a decoder, in half precision, with the fingerprint of its encoder."""
     save_tensors(fingerprinted({key: value.half() for key, value in decoder.state_dict().items()}, encoder), path)
 
 
-def _with(tensors: dict[str, Tensor], encoder: VGG, source: str | Path) -> Decoder:
+def _decoder_of(tensors: dict[str, Tensor], encoder: VGG, source: str | Path) -> Decoder:
     net = decoder_for(encoder)
     load_into(net, tensors, source)
     return net.eval().requires_grad_(False)

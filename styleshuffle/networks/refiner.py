@@ -1,11 +1,11 @@
-"""Refinement learned: from how far a picture's features are from their targets to a change of the picture.
+"""The refiner: a network that takes the steps of refinement, in place of an optimiser.
 
-Steps by gradient (`styleshuffle.reshuffle.refinement`) go through the encoder forth and back, many times. This network
-looks at the same residuals, target less features at relu3_1, relu2_1 and relu1_1, and makes of them in one forward pass a
-change that brings the picture nearer to the targets: a learned optimiser (Andrychowicz et al., "Learning to learn by
-gradient descent by gradient descent", NIPS 2016; networks that are fed residuals step by step: Adler and Öktem, "Solving
-ill-posed inverse problems using iterative deep neural networks", Inverse Problems 2017). It is trained through the frozen
-encoder on the loss that the steps by gradient lower (`styleshuffle.training.refining`).
+A gradient step (`styleshuffle.reshuffle.refinement`) runs the encoder forward and backward. The refiner sees the same
+residuals, the targets minus the features at relu3_1, relu2_1 and relu1_1. From these, a single forward pass makes a
+change of the picture that brings its features nearer to the targets. So the refiner is a learned optimiser (Andrychowicz
+et al., "Learning to learn by gradient descent by gradient descent", NIPS 2016), which receives residuals step by step
+(Adler and Öktem, "Solving ill-posed inverse problems using iterative deep neural networks", Inverse Problems 2017). It is
+trained through the frozen encoder, on the loss that the gradient steps lower (`styleshuffle.training.refining`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
@@ -20,14 +21,14 @@ from ..errors import WeightsError
 from .vgg import VGG, check_fingerprint, fingerprinted, load_into
 from .weights import load_bundled, load_tensors, save_tensors
 
-LEVELS = (3, 2, 1)  # whose residuals it reads
-STAGES = 2  # networks with weights of their own: for the first step, and for all later ones
+LEVELS = (3, 2, 1)  # the levels of the residuals
+STAGES = 2  # a network for the first step, and another for all later steps
 _COARSE, _MIDDLE, _FINE = 64, 32, 12  # channels at relu3_1's, relu2_1's and the picture's resolution
 _BUNDLED = "refiner.safetensors"
 
 
 class Refiner(nn.Module):
-    """A network for the first step, and others for those after it; the last one serves for all that follow.
+    """A network for each of the first steps. The last network also takes all further steps.
 
     Args:
         channels: of the encoder's levels.
@@ -38,28 +39,26 @@ class Refiner(nn.Module):
         self.stages = nn.ModuleList(Stage(channels) for _ in range(stages))
 
     def forward(self, picture: Tensor, residuals: Mapping[int, Tensor], step: int) -> Tensor:
-        """A step.
+        """Take a step.
 
         Args:
             picture: (N, 3, H, W), RGB in [0, 1] or a little beyond; H and W multiples of 4.
             residuals: (target - features of the picture) / deviation, of `Targets.residuals`, at relu3_1, relu2_1 and
                 relu1_1.
-            step: its number, from 0.
+            step: the number of the step, from 0.
 
         Returns:
             the changed picture, (N, 3, H, W), in [0, 1] or a little beyond.
         """
-        return picture + self.stages[min(step, len(self.stages) - 1)](residuals)
+        return picture + self.stages[min(step, len(self.stages) - 1)](picture, residuals)
 
 
 class Stage(nn.Module):
-    """From coarse to fine, each resolution joined by its own residuals.
+    """The network of a step, from coarse to fine. Each resolution adds its residuals, the finest also the picture.
 
-    Without biases: where there is no residual there is no change, and twice the residuals make twice the change.
-
-    A finer resolution is written by the coarser one into channels that are then laid side by side (Shi et al., "Real-time
-    single image and video super-resolution using an efficient sub-pixel convolutional neural network", CVPR 2016), so
-    little is computed at the picture's own. Beyond the border are zeros, for there is nothing to change.
+    A coarse resolution makes channels that are rearranged into the pixels of the next finer resolution (Shi et al.,
+    "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural network", CVPR
+    2016), so that little is computed at the full resolution. The border is padded with zeros, which mean no residual.
     """
 
     def __init__(self, channels: Mapping[int, int]) -> None:
@@ -71,22 +70,23 @@ class Stage(nn.Module):
         self.at_middle = _convolution(channels[2], _MIDDLE, share=0.5)
         self.middle = nn.Sequential(nn.ReLU(), _convolution(_MIDDLE, _MIDDLE), nn.ReLU())
         self.to_fine = _convolution(_MIDDLE, 4 * _FINE, share=0.5)
-        self.at_fine = _convolution(channels[1], _FINE, share=0.5)
-        self.fine = nn.Sequential(nn.ReLU(), _convolution(_FINE, 3, share=0))  # the first change is none
+        self.at_fine = _convolution(channels[1] + 3, _FINE, share=0.5)
+        self.fine = nn.Sequential(nn.ReLU(), _convolution(_FINE, 3, share=0))  # an untrained network changes nothing
 
-    def forward(self, residuals: Mapping[int, Tensor]) -> Tensor:
-        """The change (N, 3, H, W) that residuals, see `Refiner.forward`, ask for."""
+    def forward(self, picture: Tensor, residuals: Mapping[int, Tensor]) -> Tensor:
+        """The change (N, 3, H, W). Arguments: see `Refiner.forward`."""
         x = self.to_middle(self.coarse(residuals[3]))
         x = self.middle(pixel_shuffle(x, 2).add_(self.at_middle(residuals[2])))
         x = pixel_shuffle(self.to_fine(x), 2)
-        return self.fine(x.add_(self.at_fine(residuals[1])))
+        return self.fine(x.add_(self.at_fine(torch.cat([residuals[1], picture - 0.5], 1))))
 
 
 def _convolution(channels: int, width: int, share: float = 1.0) -> nn.Conv2d:
-    """3 x 3, with weights that give its output ``share`` of the variance that ReLU keeps from layer to layer."""
-    layer = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+    """A 3 x 3 convolution. ``share`` scales the variance of its output, relative to He initialisation."""
+    layer = nn.Conv2d(channels, width, 3, padding=1)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     layer.weight.data *= share**0.5
+    nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -96,18 +96,18 @@ def load_compact_refiner(encoder: VGG) -> Refiner:
     Raises:
         WeightsError: the file is missing or damaged.
     """
-    return _with(load_bundled(_BUNDLED), encoder, _BUNDLED)
+    return _refiner_of(load_bundled(_BUNDLED), encoder, _BUNDLED)
 
 
 def load_refiner(encoder: VGG, path: str | Path) -> Refiner:
-    """The refiner of an encoder from a file that `save_refiner` wrote.
+    """The refiner of an encoder, from a file that `save_refiner` wrote.
 
     Raises:
-        WeightsError: the file is missing or damaged, of another network, or trained for another encoder.
+        WeightsError: the file is missing or damaged, belongs to another network, or was trained for another encoder.
     """
     tensors = load_tensors(path)
     check_fingerprint(tensors, encoder, path, "refiner")
-    return _with(tensors, encoder, path)
+    return _refiner_of(tensors, encoder, path)
 
 
 def save_refiner(refiner: Refiner, encoder: VGG, path: str | Path) -> None:
@@ -115,9 +115,9 @@ def save_refiner(refiner: Refiner, encoder: VGG, path: str | Path) -> None:
     save_tensors(fingerprinted({key: value.half() for key, value in refiner.state_dict().items()}, encoder), path)
 
 
-def _with(tensors: dict[str, Tensor], encoder: VGG, source: str | Path) -> Refiner:
+def _refiner_of(tensors: dict[str, Tensor], encoder: VGG, source: str | Path) -> Refiner:
     if not set(LEVELS) <= encoder.channels.keys():
-        raise WeightsError(f"{source}: refines by relu3_1, which the encoder does not have; pass a deeper encoder")
+        raise WeightsError(f"{source}: needs relu3_1, which the encoder does not have; pass a deeper encoder")
     net = Refiner(encoder.channels)
     load_into(net, tensors, source)
     return net.eval().requires_grad_(False)

@@ -1,13 +1,14 @@
-"""One VGG feature extractor in two sizes.
+"""A VGG feature extractor in two sizes.
 
 Both have the topology of VGG-19 (Simonyan and Zisserman, "Very deep convolutional networks for large-scale image
-recognition", ICLR 2015): blocks of 3 x 3 convolutions with ReLU, a 2 x 2 maximum pooling between blocks. They differ in
-width only:
+recognition", ICLR 2015): blocks of 3 x 3 convolutions with ReLU, and a 2 x 2 maximum pooling between blocks. They differ
+only in width:
 
-- ``compact``: our own, distilled from VGG-19 to relu4_1 (`styleshuffle.training.distillation`), comes with the package;
-- ``vgg19``: the original, for whoever has its weights, as torchvision or as Caffe names and scales them.
+- ``compact`` is our own network, distilled from VGG-19 up to relu4_1 (`styleshuffle.training.distillation`). It comes
+  with the package.
+- ``vgg19`` is the original. Its weights come from torchvision or from Caffe, which expect different inputs.
 
-Level ``l`` means relu{l}_1: its features have 1 / 2^(l-1) of the picture's height and width.
+Level ``l`` means relu{l}_1. Its features have 1 / 2^(l-1) of the picture's height and width.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ TORCHVISION_INPUT = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CAFFE_INPUT = ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255))
 INPUTS = {"caffe": CAFFE_INPUT, "torchvision": TORCHVISION_INPUT}
 
-_CAFFE_SIGNS = 0xE83C42D37EABA13B  # of the green centres of its first kernels, from the top bit down
-_CAFFE_AGREEMENT = 56  # of 64; another network agrees on 32 with a deviation of 4
+_CAFFE_SIGNS = 0xE83C42D37EABA13B  # of the green centre weights of its 64 first kernels, from the top bit down
+_CAFFE_AGREEMENT = 56  # of the 64 signs; chance agrees on 32, with a standard deviation of 4
 
 
 PaddingMode = Literal["zeros", "reflect"]
-_FINGERPRINT = "encoder"  # the tensor of a file that names the encoder which its network belongs to
+_FINGERPRINT = "encoder"  # the tensor in a file that identifies the network's encoder
 
 
 class VGG(nn.Module):
@@ -46,9 +47,9 @@ class VGG(nn.Module):
 
     Args:
         widths: output channels of each convolution, block by block; the last block may stop early.
-        input_mean, input_deviation: what RGB pictures in [0, 1] are normalised with.
-        padding_mode: "reflect" leaves no dark frame in transferred pictures; "zeros" is what VGG-19 was trained with.
-        kind: "compact" or "vgg19": which decoder fits, and how much memory a pixel takes.
+        input_mean, input_deviation: by channel; RGB pictures in [0, 1] are normalised with them.
+        padding_mode: "zeros" is what VGG-19 was trained with; "reflect" avoids a dark frame in stylized pictures.
+        kind: "compact" or "vgg19"; decides which decoder fits and how much memory a pixel takes.
 
     The layers are numbered as in ``torchvision.models.vgg19().features``, so the two share their weight files.
     """
@@ -86,10 +87,10 @@ class VGG(nn.Module):
 
         Args:
             picture: (N, 3, H, W), RGB in [0, 1]; H and W at least 2^(deepest level).
-            levels: which of relu1_1, relu2_1, ... are wanted.
+            levels: the wanted levels: 1 for relu1_1, 2 for relu2_1, ...
 
         Returns:
-            for each level l its features, (N, C_l, H / 2^(l-1), W / 2^(l-1)), at least 0.
+            the features of each level l, (N, C_l, H / 2^(l-1), W / 2^(l-1)), at least 0.
         """
         wanted = {self.taps[level]: level for level in levels}
         features: dict[int, Tensor] = {}
@@ -103,7 +104,11 @@ class VGG(nn.Module):
         return features
 
     def _order(self) -> list[int]:
-        """Layers as they are run: pooling before the ReLU in front of it, which gives the same from a fourth as much."""
+        """The layers in the order they run.
+
+        Pooling runs before the ReLU in front of it, unless that ReLU's output is a level: the result is the same, and the
+        ReLU sees a quarter of the values.
+        """
         order = list(range(len(self.features)))
         for index, layer in enumerate(self.features):
             if isinstance(layer, nn.MaxPool2d) and index - 1 not in self.taps.values():
@@ -111,35 +116,35 @@ class VGG(nn.Module):
         return order
 
     def fingerprint(self) -> Tensor:
-        """8 bytes, uint8, that tell one encoder from another: a decoder fits no other encoder than its own."""
-        first = self.state_dict()["features.0.weight"].detach().cpu().half().contiguous()  # as most files are stored
+        """8 bytes (uint8) that identify the encoder, because a decoder fits only its own encoder."""
+        first = self.state_dict()["features.0.weight"].detach().cpu().half().contiguous()  # most files store halves
         return torch.tensor(list(hashlib.sha256(first.numpy().tobytes()).digest()[:8]), dtype=torch.uint8)
 
 
 def fingerprinted(tensors: dict[str, Tensor], encoder: VGG) -> dict[str, Tensor]:
-    """Tensors of a network that belongs to an encoder, and that encoder's fingerprint, as they are written."""
+    """The tensors of a network, together with the fingerprint of its encoder."""
     return {**tensors, _FINGERPRINT: encoder.fingerprint()}
 
 
 def check_fingerprint(tensors: dict[str, Tensor], encoder: VGG, source: str | Path, what: str) -> None:
-    """Refuse tensors that were trained for another encoder; a file without a fingerprint passes.
+    """Refuse tensors that were trained for another encoder. A file without a fingerprint passes.
 
     Args:
-        what: the tensors are: "decoder".
+        what: the kind of network, for the message: "decoder".
 
     Raises:
-        WeightsError: they belong to another encoder.
+        WeightsError: the tensors belong to another encoder.
     """
     fingerprint = tensors.get(_FINGERPRINT)
     if fingerprint is not None and not torch.equal(fingerprint.to(torch.uint8), encoder.fingerprint()):
-        raise WeightsError(f"{source}: was trained for another encoder; pass that one's weights, or its own {what}")
+        raise WeightsError(f"{source}: was trained for another encoder; pass that encoder, or this encoder's {what}")
 
 
 def load_compact(path: str | Path | None = None) -> VGG:
-    """The compact encoder: the bundled one, or another of the same shape from a file.
+    """The compact encoder, with the bundled weights or with weights of the same shape from a file.
 
     Raises:
-        WeightsError: the file is missing, damaged, or of another network.
+        WeightsError: the file is missing or damaged, or belongs to another network.
     """
     net = VGG(COMPACT_WIDTHS)
     name = "encoder.safetensors"
@@ -148,13 +153,13 @@ def load_compact(path: str | Path | None = None) -> VGG:
 
 
 def load_into(net: nn.Module, tensors: dict[str, Tensor], source: str | Path) -> None:
-    """Give a network its weights; a file of another network is refused by name of the first wrong tensor."""
+    """Give a network its weights. Weights of another network are refused; the message names the first wrong tensor."""
     for key, value in net.state_dict().items():
         if key not in tensors:
             raise WeightsError(f"{source}: no tensor '{key}'; pass the weights of this network")
         if tensors[key].shape != value.shape:
-            found, expected = tuple(tensors[key].shape), tuple(value.shape)
-            raise WeightsError(f"{source}: tensor '{key}' is {found}, expected {expected}; pass this network's weights")
+            shape, expected = tuple(tensors[key].shape), tuple(value.shape)
+            raise WeightsError(f"{source}: tensor '{key}' is {shape}, expected {expected}; pass this network's weights")
     net.load_state_dict({key: tensors[key] for key in net.state_dict()})
 
 
@@ -165,13 +170,13 @@ def load_encoder(
 
     Args:
         name: "compact" or "vgg19".
-        weights: a file; None is the bundled network, or torchvision's VGG-19, downloaded once into torch's cache.
+        weights: a file; None takes the bundled network, or torchvision's VGG-19, downloaded once into torch's cache.
         convention: of a VGG-19 file, see `load_vgg19`.
         progress: show the download on stderr.
 
     Raises:
-        SettingsError: no such encoder, or a convention for the compact one.
-        WeightsError: the weights cannot be had, are damaged, or are another network's.
+        SettingsError: there is no such encoder, or a convention is given for the compact encoder.
+        WeightsError: the weights are missing or damaged, cannot be downloaded, or belong to another network.
     """
     if name not in ENCODERS:
         raise SettingsError(f"encoder: {name!r} is unknown; use one of {', '.join(ENCODERS)}")
@@ -187,24 +192,24 @@ def load_vgg19(path: str | Path, convention: str | None = None, padding_mode: Pa
 
     Args:
         path: .safetensors or .pth with the keys of torchvision's vgg19 ("features.0.weight", ...); the classifier, if
-            there, is passed over.
-        convention: "caffe": BGR in 0-255 minus the channel means; "torchvision": RGB, normalised; None: told by
+            there, is ignored.
+        convention: "caffe": BGR in 0-255 minus the channel means; "torchvision": RGB, normalised; None: see
             `detect_convention`.
         padding_mode: see `VGG`; with "zeros" the features are those of ``torchvision.models.vgg19().features``.
 
     Raises:
-        SettingsError: no such convention.
-        WeightsError: the file is missing or damaged, or is not VGG-19; names the first tensor that is wrong.
+        SettingsError: there is no such convention.
+        WeightsError: the file is missing or damaged, or is not VGG-19; the message names the first wrong tensor.
     """
     if convention not in (None, *CONVENTIONS):
         raise SettingsError(f"convention: {convention!r} is unknown; use one of {', '.join(CONVENTIONS)}")
     tensors = {key: value.float() for key, value in load_tensors(path).items() if key.startswith("features.")}
     convolutions = sorted({int(key.split(".")[1]) for key in VGG(VGG19_WIDTHS).state_dict()})
-    there = [index for index in convolutions if f"features.{index}.weight" in tensors]
-    missing = [index for index in convolutions if index not in there and index < max(there, default=1)]
+    present = [index for index in convolutions if f"features.{index}.weight" in tensors]
+    missing = [index for index in convolutions if index not in present and index < max(present, default=1)]
     if missing:
         raise WeightsError(f"{path}: not VGG-19: no tensor 'features.{missing[0]}.weight'; pass VGG-19's weights")
-    widths, left = [], len(there)
+    widths, left = [], len(present)
     for block in VGG19_WIDTHS:
         widths.append(block[:left])
         left -= len(widths[-1])
@@ -217,32 +222,32 @@ def load_vgg19(path: str | Path, convention: str | None = None, padding_mode: Pa
 
 
 def detect_convention(first: Tensor) -> str:
-    """Which convention VGG-19's weights were trained in, "caffe" or "torchvision".
+    """The input convention that VGG-19's weights were trained with, "caffe" or "torchvision".
 
-    The scale of the weights does not tell, but Caffe's VGG-19 is one network, known by the signs in the middle of its 64
-    first kernels, which rescaling, rounding and fine-tuning leave alone. All others, such as those that torchvision's
-    code has trained, count as torchvision's.
+    The scale of the weights does not show it. But there is only a single Caffe VGG-19, and the signs of the centre
+    weights of its 64 first kernels identify it: rescaling, rounding and fine-tuning do not change them. All other weights
+    count as torchvision's.
 
     Args:
         first: weight of conv1_1, (64, 3, 3, 3).
     """
     if first.shape != (64, 3, 3, 3):
-        return "torchvision"  # not VGG-19 at all, which `load_into` will say
+        return "torchvision"  # not VGG-19; `load_into` refuses it
     positive = (first[:, 1, 1, 1] > 0).tolist()
     agreeing = sum(sign == bool(_CAFFE_SIGNS >> (63 - kernel) & 1) for kernel, sign in enumerate(positive))
     return "caffe" if agreeing >= _CAFFE_AGREEMENT else "torchvision"
 
 
 def _downloaded_vgg19(progress: bool) -> Path:
-    """torchvision's VGG-19 in torch's cache, fetched if it is not there."""
-    import torchvision  # only here: it takes a second
+    """The file of torchvision's VGG-19 in torch's cache; downloaded if it is missing."""
+    import torchvision  # imported here, because it takes a second
 
     url = torchvision.models.VGG19_Weights.IMAGENET1K_V1.url
     path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
     if not path.is_file():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # the file's name carries the start of its SHA-256 sum, which torch verifies before it is put in place
+            # the file's name holds the start of its SHA-256 sum, which torch checks before it stores the file
             torch.hub.download_url_to_file(url, str(path), path.stem.rpartition("-")[2], progress)
         except (OSError, RuntimeError) as error:
             reason = str(getattr(error, "reason", None) or error).splitlines()[0]

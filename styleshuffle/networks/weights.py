@@ -22,7 +22,7 @@ _REINSTALL = "reinstall styleshuffle (pip install --force-reinstall .)"
 
 
 def bundled_folder() -> Path:
-    """Where the networks that come with styleshuffle lie: in the installed package, else in the clone."""
+    """The folder of the bundled networks: in the installed package, or else in the clone."""
     installed = _PACKAGE / "bundled"
     return installed if installed.is_dir() else _PACKAGE.parent / "weights"
 
@@ -31,7 +31,7 @@ def load_bundled(name: str, folder: Path | None = None) -> dict[str, Tensor]:
     """Tensors of a bundled network, as float32, verified by its SHA-256 sum.
 
     Raises:
-        WeightsError: the file is missing, or is not the one that was shipped.
+        WeightsError: the file is missing, or differs from the shipped file.
     """
     folder = folder or bundled_folder()
     path = folder / name
@@ -50,7 +50,7 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
     """Tensors of a .safetensors, .pth or .pt file, without running code.
 
     Raises:
-        WeightsError: no such file, another format, or damaged.
+        WeightsError: the file is missing, damaged, or has another format.
     """
     path = Path(path)
     if not path.is_file():
@@ -62,15 +62,15 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path}: cannot load weights: {reason}; fetch the file again") from None
-    except Exception:  # pickle.UnpicklingError and its kin: torch refuses what is not plain data
-        raise WeightsError(f"{path}: not plain tensors, refused; save its state_dict as .safetensors") from None
+    except Exception:  # such as pickle.UnpicklingError: torch refuses all but plain data
+        raise WeightsError(f"{path}: holds more than plain tensors; save its state_dict as .safetensors") from None
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise WeightsError(f"{path}: not a dictionary of tensors; save the network's state_dict")
     return tensors
 
 
 def save_tensors(tensors: dict[str, Tensor], path: str | Path, metadata: dict[str, str] | None = None) -> None:
-    """Write tensors as a .safetensors file, which is never half there."""
+    """Write tensors as a .safetensors file, whole or not at all."""
     data = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, metadata)
     with written_whole(path) as file:
         file.write(data)

@@ -6,31 +6,61 @@ coarser than a stroke by what the content asks for, and keeps what is finer:
 
     v' = v + S(W(v) - v)
 
-W and S are guided filters (He, Sun and Tang, "Guided image filtering", ECCV 2010) with the content as their guide, W
-wide, S as wide as a stroke. A guided filter replaces v, in each window, by the linear function a . I + b of the guide I
-that is nearest to it,
+W and S are guided filters (He, Sun and Tang, "Guided image filtering", ECCV 2010) with the content's luminance as their
+guide, W wide, S as wide as a stroke. A guided filter replaces v, in each window, by the linear function a I + b of the
+guide I that is nearest to it,
 
-    a = (cov(I) + epsilon)^-1 cov(I, v),   b = mean(v) - a . mean(I),
+    a = cov(I, v) / (var(I) + epsilon),   b = mean(v) - a mean(I),
 
 and averages a and b over the windows that overlap at a position: an edge of the content stays an edge, and everything
-else becomes smooth. Means over windows are box sums on a grid as coarse as the radius allows ("Fast guided filter", He
-and Sun, 2015), so the time is linear in the positions, whatever the radius. To make a transport map regular is the aim of
+else becomes smooth. Means over windows are taken on a grid as coarse as the radius allows (He and Sun, "Fast guided
+filter", 2015), so the time is linear in the positions, whatever the radius. To make a transport map regular is the aim of
 Ferradans et al. ("Regularized discrete optimal transport", 2014); here it is the transported features.
+
+Features are evened along the few principal axes of the style that hold most of it. Evening takes contrast away, as the
+averaging of votes does, so mean and deviation along all axes are set to the style's again.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .filters import box_mean
+from .moments import Moments
 from .tones import luminance
 
 _WIDE = 1 / 16  # radius of W, of the picture's long side
 _STROKE = 1 / 68  # radius of S, likewise
 _EPSILON = 1e-3  # variance of the guide, in [0, 1]^2, that makes an edge
-_CELLS = 4  # radius on the coarse grid, at least
+_CELLS, _STROKE_CELLS = 4, 2  # radii of W and S on their coarse grids, at least
+_AXES = (4, 16)  # at least and at most; an eighth of the channels
+_GAIN = 3.0  # at most, on a deviation that evening and averaged votes have made smaller
+_SAMPLE = 4096  # positions that deviations are taken from, about
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Principal axes of a style's features (C, C) in rising order, its mean (C), and its deviation along the axes (C)."""
+
+    directions: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    @property
+    def main(self) -> Tensor:
+        """Those axes that evening goes along, (C, k)."""
+        count = min(max(len(self.mean) // 8, _AXES[0]), _AXES[1])
+        return self.directions[:, -count:]
+
+
+def axes_of(moments: Moments) -> Axes:
+    """The axes of features with these moments."""
+    values, vectors = torch.linalg.eigh(moments.covariance)
+    return Axes(vectors.contiguous(), moments.mean, values.clamp_min(0).sqrt())
 
 
 class Evener:
@@ -43,17 +73,36 @@ class Evener:
         self.guide = luminance(picture)[None]
         self.side = max(picture.shape[1:])
 
-    def __call__(self, values: Tensor, share: float = 1.0) -> Tensor:
-        """Values (C, h, w) of the whole picture on any grid that divides its own, evened by a share from 0 to 1."""
-        step = self.guide.shape[1] // values.shape[1]
-        guide = F.avg_pool2d(self.guide[None], step)[0] if step > 1 else self.guide
-        wide, stroke = (max(least, size * self.side / step) for least, size in ((2, _WIDE), (1, _STROKE)))
-        change = guided_filter(values, guide, wide, _EPSILON) - values
-        return torch.add(values, guided_filter(change, guide, stroke, _EPSILON), alpha=share)
+    def picture(self, values: Tensor, share: float) -> Tensor:
+        """A picture (3, H, W) of the content's size, evened by a share from 0 to 1."""
+        return torch.add(values, self._change(values), alpha=share)
+
+    def features(self, rows: Tensor, height: int, axes: Axes, share: float) -> Tensor:
+        """Features as rows (h w, C), on a grid of that height that divides the picture's, evened by a share."""
+        along = axes.main.T @ rows.T
+        change = self._change(along.unflatten(1, (height, -1))).flatten(1)
+        evened = torch.addmm(rows, change.T, axes.main.T, alpha=share)
+        sample = evened[:: max(1, len(evened) // _SAMPLE)]
+        mean = sample.mean(0)
+        deviation = ((sample - mean) @ axes.directions).square_().mean(0).sqrt_()
+        gain = (axes.deviation / deviation.clamp_min(1e-12)).clamp_(1 / _GAIN, _GAIN)
+        scaled = (axes.directions * torch.lerp(torch.ones_like(gain), gain, share)) @ axes.directions.T
+        return torch.addmm(torch.lerp(mean, axes.mean, share) - mean @ scaled, evened, scaled)
 
     def wide(self, values: Tensor) -> Tensor:
         """A map (H, W) of the picture, over wide areas."""
         return guided_filter(values[None], self.guide, _WIDE * self.side, _EPSILON)
+
+    def _change(self, values: Tensor) -> Tensor:
+        """S(W(v) - v) of values (k, h, w), with W on the grid of S."""
+        step = self.guide.shape[1] // values.shape[1]
+        guide = _pool(self.guide, step)
+        wide, stroke = (max(least, size * self.side / step) for least, size in ((2, _WIDE), (1, _STROKE)))
+        factor = _factor(stroke, _STROKE_CELLS)
+        coarse, coarse_guide = _pool(values, factor), _pool(guide, factor)
+        change = guided_filter(coarse, coarse_guide, wide / factor, _EPSILON) - coarse
+        slope, offset = _coefficients(change, coarse_guide, max(1, round(stroke / factor)), _EPSILON)
+        return _applied(slope, offset, factor, guide)
 
 
 def guided_filter(values: Tensor, guide: Tensor, radius: float, epsilon: float) -> Tensor:
@@ -63,23 +112,33 @@ def guided_filter(values: Tensor, guide: Tensor, radius: float, epsilon: float) 
         radius: of the windows, in positions, at least 1.
         epsilon: variance of the guide below which it counts as flat.
     """
-    factor = max(1, int(radius / _CELLS))
-    cells = max(1, round(radius / factor))
-    coarse, coarse_guide = _pool(values, factor), _pool(guide, factor)
-    mean, mean_guide = box_mean(coarse, cells), box_mean(coarse_guide, cells)
-    variance = box_mean(coarse_guide.square(), cells) - mean_guide.square()
-    slope = box_mean(coarse * coarse_guide, cells).addcmul_(mean, mean_guide, value=-1).div_(variance + epsilon)
+    factor = _factor(radius, _CELLS)
+    slope, offset = _coefficients(_pool(values, factor), _pool(guide, factor), max(1, round(radius / factor)), epsilon)
+    return _applied(slope, offset, factor, guide)
+
+
+def _factor(radius: float, cells: int) -> int:
+    return max(1, int(radius / cells))
+
+
+def _coefficients(values: Tensor, guide: Tensor, radius: int, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Slope a and offset b of the guided filter, both (C, H, W), averaged over the windows at each position."""
+    mean, mean_guide = box_mean(values, radius), box_mean(guide, radius)
+    variance = box_mean(guide.square(), radius) - mean_guide.square()
+    slope = box_mean(values * guide, radius).addcmul_(mean, mean_guide, value=-1).div_(variance + epsilon)
     offset = mean.addcmul_(slope, mean_guide, value=-1)
-    slope, offset = (_enlarged(box_mean(part, cells), factor, values) for part in (slope, offset))
-    return offset.addcmul(slope, guide)
+    return box_mean(slope, radius), box_mean(offset, radius)
+
+
+def _applied(slope: Tensor, offset: Tensor, factor: int, guide: Tensor) -> Tensor:
+    """slope . guide + offset, where both lie on a grid that is coarser by a factor."""
+    if factor > 1:
+        height, width = guide.shape[1:]
+        both = torch.cat([slope, offset])[None]
+        large = F.interpolate(both, scale_factor=factor, mode="bilinear", align_corners=False)[0, :, :height, :width]
+        slope, offset = large.chunk(2)
+    return torch.addcmul(offset, slope, guide)
 
 
 def _pool(values: Tensor, factor: int) -> Tensor:
     return F.avg_pool2d(values[None], factor, ceil_mode=True)[0] if factor > 1 else values
-
-
-def _enlarged(values: Tensor, factor: int, like: Tensor) -> Tensor:
-    if factor == 1:
-        return values
-    large = F.interpolate(values[None], scale_factor=factor, mode="bilinear", align_corners=False)[0]
-    return large[:, : like.shape[1], : like.shape[2]]

@@ -56,7 +56,7 @@ def recolour(content: Tensor, style: StyleLevel, settings: Settings) -> Tensor:
 
 
 def evened_vote(style: StyleLevel, nnf: NNF, patch: int, evener: Evener | None, evening: float) -> Tensor:
-    """Votes (C, H, W), evened along the content and then moved back to the style's mean and covariance.
+    """Votes (C, H, W), evened along the content.
 
     Args:
         evening: how far, from 0 to 1.
@@ -64,8 +64,8 @@ def evened_vote(style: StyleLevel, nnf: NNF, patch: int, evener: Evener | None, 
     votes = vote(style, nnf, patch)
     if evener is None or not evening:
         return votes
-    evened = evener(votes, evening)
-    return torch.lerp(evened, match_moments(evened, style.moments), evening)
+    height, width = nnf.content
+    return evener.features(votes.flatten(1).T, height, style.axes, evening).T.unflatten(1, (height, width))
 
 
 def reshuffle(
@@ -91,12 +91,12 @@ def reshuffle(
     nnf: NNF | None = None
     for level in settings.levels:
         here, patterns, own = settings.at(level), style[level], content[level]
-        aim, weight = guide.aim_on(grid_of(own)), guide.content_weight(here, grid_of(own))
+        weight = guide.content_weight(here, grid_of(own))
         base = own if coarser is None else torch.lerp(coarser, own, here.encoder_blend)
         target = recolour(base, patterns, settings)
         features = target
         for turn in range(here.turns):
-            nnf = _match(features, patterns, nnf, here, turn == 0, settings, aim)
+            nnf = _match(features, patterns, nnf, here, turn == 0, settings, guide)
             votes = evened_vote(patterns, nnf, here.patch_size, guide.evener, settings.evening)
             features = torch.lerp(votes, target, weight)
             spent += costs[level]
@@ -112,20 +112,25 @@ def _match(
     here: LevelSettings,
     first_turn: bool,
     settings: Settings,
-    aim: Tensor | None,
+    guide: Guide,
 ) -> NNF:
     """The field of a turn: over all pairs at the coarsest level, elsewhere the field so far, improved nearby."""
     counting = settings.matching == "counts"
+    grid = grid_of(features)
+    aim, ease = guide.aim_on(grid), guide.ease_on(grid)
     if here.coarsest or nnf is None:
-        return match_first(features, style, settings.usage_penalty, settings.seed, counting, nnf, aim)
-    if first_turn:
-        nnf = upsample(nnf, grid_of(features), style.grid)
-    if counting:
-        nnf = counted(nnf, settings.usage_penalty, here.patch_size)
-    if here.matches:
-        describer, descriptors = style.index()
-        nnf = improve(nnf, describer(features, aim), descriptors)
-    return nnf
+        nnf = match_first(features, style, settings.usage_penalty, settings.seed, counting, nnf, aim)
+        if ease is None:
+            return nnf
+    else:
+        if first_turn:
+            nnf = upsample(nnf, grid, style.grid)
+        if counting:
+            nnf = counted(nnf, settings.usage_penalty, here.patch_size)
+        if not here.matches:
+            return nnf
+    describer, descriptors = style.index()
+    return improve(nnf, describer(features, aim), descriptors, ease=ease)
 
 
 def decode_to_picture(features: Tensor, level: int, decode: DecodeStep) -> Tensor:

@@ -151,20 +151,23 @@ def counted(nnf: NNF, usage_penalty: float, patch: int) -> NNF:
     return replace(nnf, prices=usage(nnf) * (-usage_penalty / patch**2))
 
 
-def improve(nnf: NNF, content: Tensor, style: Tensor, rounds: int = 2) -> NNF:
-    """Improve a field locally: neighbours' matches, then the 3 x 3 window around the own match; never worse.
+def improve(nnf: NNF, content: Tensor, style: Tensor, rounds: int = 2, ease: Tensor | None = None) -> NNF:
+    """Improve a field locally: neighbours' matches, then the 3 x 3 window around the own match; without ease never worse.
 
     Args:
         content, style: descriptors (N, d) and (N', d) on the field's grids.
+        ease: similarity (H, W) that a position gives up to continue a neighbour's patch, and that a match of its own must
+            gain. Without ease, positions that look alike take matches here and there, and their votes are averaged away.
     """
+    gain = 0.0 if ease is None else ease.flatten()
     prices = nnf.prices.flatten()
     best = nnf.match.flatten().clone()
     score = _scores(content, style, prices, best)
     for _ in range(rounds):
         for candidates in _neighbours(best.view(nnf.content), nnf.style):
-            _keep_better(candidates.flatten(), content, style, prices, best, score)
+            _keep_better(candidates.flatten(), content, style, prices, best, score, -gain)
         for shift in _WINDOW:
-            _keep_better(_shifted(best, shift, nnf.style), content, style, prices, best, score)
+            _keep_better(_shifted(best, shift, nnf.style), content, style, prices, best, score, gain)
     return replace(nnf, match=best.view(nnf.content))
 
 
@@ -183,9 +186,17 @@ def _shifted(match: Tensor, shift: tuple[int, int], style: Grid) -> Tensor:
     return y.mul_(style[1]).add_(x)
 
 
-def _keep_better(candidates: Tensor, content: Tensor, style: Tensor, prices: Tensor, best: Tensor, score: Tensor) -> None:
+def _keep_better(
+    candidates: Tensor,
+    content: Tensor,
+    style: Tensor,
+    prices: Tensor,
+    best: Tensor,
+    score: Tensor,
+    gain: Tensor | float = 0.0,
+) -> None:
     proposed = _scores(content, style, prices, candidates)
-    better = proposed > score
+    better = proposed > score + gain
     torch.where(better, proposed, score, out=score)
     torch.where(better, candidates, best, out=best)
 

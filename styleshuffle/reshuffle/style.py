@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..settings import Settings
 from .descriptors import Describer, fit_describer
+from .evening import Axes, axes_of
 from .guide import averaged
 from .moments import Moments, moments
 from .nnf import Grid, grid_of
@@ -27,6 +28,7 @@ class StyleLevel:
         describer: how patches of this level are described.
         descriptors: of the style's own patches, (H W, d); None, like the describer, at a level that is not matched.
         moments: of the features.
+        axes: that votes are evened along.
         light: luminance (H, W) of the style; None if matching does not look at it.
     """
 
@@ -35,6 +37,7 @@ class StyleLevel:
     describer: Describer | None
     descriptors: Tensor | None
     moments: Moments
+    axes: Axes
     light: Tensor | None = None
 
     @property
@@ -72,7 +75,8 @@ def style_level(
         if light is not None:
             describer = replace(describer, tone_weight=tone_weight / max(float(light.var(correction=0)), 1e-4))
         descriptors = describer(features, light=light)
-    return StyleLevel(features, features.flatten(1).T.contiguous(), describer, descriptors, moments(features), light)
+    rows, own = features.flatten(1).T.contiguous(), moments(features)
+    return StyleLevel(features, rows, describer, descriptors, own, axes_of(own), light)
 
 
 def prepare_style(

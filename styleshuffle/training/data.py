@@ -1,4 +1,4 @@
-"""Crops from a folder of pictures, and the order they are seen in: the same for the same folder, numbers and seed."""
+"""Crops from a folder of pictures, and their order. The same folder, numbers and seed give the same crops and order."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _THREADS = min(8, os.cpu_count() or 1)  # each holds a decoded picture
 
 
 def split(folder: str | Path, holdout: int, seed: int) -> tuple[list[Path], list[Path]]:
-    """Pictures of a folder (subfolders too) to train with, and ``holdout`` others, drawn by seed, to measure with."""
+    """Pictures of a folder and its subfolders: those to train with, and ``holdout`` others, by seed, to measure with."""
     folder = Path(folder)
     if not folder.is_dir():
         raise SettingsError(f"{folder}: no such folder of training pictures; check `images`")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE)
     if len(paths) <= holdout:
-        raise SettingsError(f"{folder}: {len(paths)} pictures, of which {holdout} are held out; add some to train with")
+        raise SettingsError(f"{folder}: {len(paths)} pictures, of which {holdout} are held out; add more pictures")
     held = set(np.random.default_rng(seed).permutation(len(paths))[:holdout].tolist())
     return [p for i, p in enumerate(paths) if i not in held], [paths[i] for i in sorted(held)]
 
 
 def draw(count: int, seed: int, start: int, number: int) -> Tensor:
-    """Which of ``count`` crops are seen at the positions start, ..., start + number - 1 of a run, int64 (number,).
+    """Which of ``count`` crops a run sees at the positions start, ..., start + number - 1: int64 (number,).
 
-    Every ``count`` positions are an epoch, which has all crops once, in an order drawn by seed and epoch.
+    Every ``count`` positions are an epoch, which sees each crop once, in an order drawn by seed and epoch.
     """
     first, last = start // count, (start + number - 1) // count
     orders = [np.random.default_rng([seed, epoch]).permutation(count) for epoch in range(first, last + 1)]
@@ -45,17 +45,17 @@ def draw(count: int, seed: int, start: int, number: int) -> Tensor:
 def random_crops(
     paths: Sequence[Path], count: int, side: int, seed: int, tick: Callable[[int], None] = lambda done: None
 ) -> tuple[Tensor, list[Path]]:
-    """``count`` square crops, spread evenly over the pictures, and which pictures cannot be read and were left out.
+    """``count`` square crops, spread evenly over the pictures, and the pictures that cannot be read.
 
-    A crop is between 3/4 and twice ``side`` wide before it is resized (so that the networks meet fine and smooth detail
-    alike) and mirrored half of the time. Pictures are read by several threads; the crops do not depend on how many.
+    A crop is between 3/4 and twice ``side`` wide before it is resized, so that the networks see fine and smooth detail.
+    Half of the crops are mirrored. Several threads read the pictures; the crops do not depend on how many.
 
     Args:
-        tick: told how many crops are done.
+        tick: called with the number of crops that are done.
 
     Returns:
-        the crops, uint8 (count, 3, side, side), in random order, and the unreadable pictures, of those that were tried:
-        all, unless there are more pictures than crops.
+        the crops, uint8 (count, 3, side, side), in random order, and the unreadable pictures. If there are more pictures
+        than crops, not all pictures are tried.
 
     Raises:
         PictureError: no picture can be read.
@@ -64,7 +64,7 @@ def random_crops(
     pictures, places = random.permutation(len(paths)).tolist(), random.permutation(count).tolist()
     crops = torch.empty((count, 3, side, side), dtype=torch.uint8)
     unreadable: set[int] = set()
-    while places:  # a second turn makes up for pictures that turned out to be unreadable in the first
+    while places:  # another round makes up for pictures that cannot be read
         left = [index for index in pictures if index not in unreadable]
         if not left:
             raise PictureError(f"{paths[0].parent}: none of the {len(paths)} training pictures can be read; check them")
@@ -72,11 +72,11 @@ def random_crops(
         quotas = {index: each + (order < more) for order, index in enumerate(left) if each or order < more}
         seeds = [(seed, len(places), index) for index in quotas]
         with ThreadPoolExecutor(_THREADS) as pool:
-            found = pool.map(_cut, [paths[index] for index in quotas], quotas.values(), repeat(side), seeds)
-            for index, some in zip(quotas, found, strict=True):
-                if some is None:
+            results = pool.map(_cut, [paths[index] for index in quotas], quotas.values(), repeat(side), seeds)
+            for index, cut in zip(quotas, results, strict=True):
+                if cut is None:
                     unreadable.add(index)
-                for crop in some or ():
+                for crop in cut or ():
                     crops[places.pop()] = crop
                 tick(count - len(places))
     return crops, [paths[index] for index in sorted(unreadable)]
@@ -91,19 +91,19 @@ def _cut(path: Path, number: int, side: int, seed: Sequence[int]) -> list[Tensor
 def read_rgb(path: Path) -> Image.Image | None:
     """An upright picture in sRGB; None if it cannot be read.
 
-    `read` decodes one file at a time, for it changes global settings of Pillow; decoded here, files are decoded side by
-    side.
+    The file is decoded before `read` gets it: `read` decodes only a single file at a time, because it changes global
+    settings of Pillow, while several threads can decode here.
     """
     try:
         with Image.open(path, formats=[Image.registered_extensions()[suffix] for suffix in READABLE]) as image:
             image.load()
             return read(image).pil().convert("RGB")
-    except Exception:  # a damaged file can make Pillow raise nearly anything
+    except Exception:  # Pillow can raise nearly any error for a damaged file
         return None
 
 
 def random_square(picture: Image.Image, side: int, random: np.random.Generator) -> Image.Image:
-    """A square of a picture, between 3/4 and twice ``side`` wide before it is resized, mirrored half of the time."""
+    """A random square, 3/4 to 2 times ``side`` wide before it is resized; half of the squares are mirrored."""
     width, height = picture.size
     taken = min(side * 2 ** random.uniform(math.log2(0.75), 1), width, height)
     left, top = random.uniform(0, width - taken), random.uniform(0, height - taken)
@@ -119,10 +119,10 @@ def _random_crop(picture: Image.Image, side: int, random: np.random.Generator) -
 
 
 def centre_crops(paths: Sequence[Path], side: int) -> tuple[Tensor, list[Path]]:
-    """The middle of each picture at its own size, and which pictures cannot be read and were left out.
+    """The middle of each picture at its own size, and the pictures that cannot be read.
 
     Returns:
-        the crops, float32 (N, 3, side, side) in [0, 1], of small pictures enlarged, and the unreadable pictures.
+        the crops, float32 (N, 3, side, side) in [0, 1], and the unreadable pictures. Small pictures are enlarged first.
 
     Raises:
         PictureError: no picture can be read.

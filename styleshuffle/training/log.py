@@ -1,4 +1,4 @@
-"""What a run writes down while it trains: tables of numbers, pictures, and both in TensorBoard if wanted."""
+"""The log of a training run: tables of numbers and pictures, also for TensorBoard if wanted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TABLES = ("losses", "validation")
 
 
 def check_tensorboard() -> None:
-    """Refuse to write for TensorBoard where it is not installed."""
+    """Refuse to log for TensorBoard if it is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
         raise SettingsError("tensorboard: it is not installed; pip install 'styleshuffle[tensorboard]'")
 
@@ -25,12 +25,12 @@ def check_tensorboard() -> None:
 class Log:
     """The tables ``losses.csv`` and ``validation.csv``, and the pictures, in the folder of a run.
 
-    What a table says of steps after ``done`` is dropped: a resumed run does them again.
+    Rows of steps after ``done`` are dropped, because a resumed run repeats these steps.
 
     Args:
         folder: of the run; None writes nothing.
         done: the number of steps done.
-        tensorboard: write all for TensorBoard too, into ``tensorboard/``.
+        tensorboard: also log for TensorBoard, into ``tensorboard/``.
     """
 
     def __init__(self, folder: Path | None, done: int = 0, tensorboard: bool = False) -> None:
@@ -47,7 +47,7 @@ class Log:
             self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1)
 
     def row(self, table: str, step: int, values: dict[str, float]) -> None:
-        """Add to a table what is known at a step."""
+        """Append the values of a step to a table."""
         if self._folder is None:
             return
         header = ["step", *values]
@@ -77,7 +77,7 @@ class Log:
 
 
 def _cut(table: Path, done: int) -> list[str]:
-    """Drop the rows of steps after ``done`` from a file; returns the last of those that name the columns."""
+    """Drop the rows of steps after ``done`` from a file; returns its last header row."""
     if not (done and table.exists()):
         table.unlink(missing_ok=True)
         return []

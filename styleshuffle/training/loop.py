@@ -1,8 +1,8 @@
-"""A training loop that can be killed at any time and goes on as if nothing had happened, in one process or in several.
+"""A training loop that can be killed at any time and resumed with the same result, in a single process or in several.
 
-What a step does depends on the seed, on how many crops were seen, and on the states of all workers' optimisers. So that,
-the network and the losses not yet logged are a checkpoint. The first worker collects all of it in one file, which it
-writes under another name first: there is always one whole checkpoint, and workers need not share a folder.
+A step depends on the network, the seed, the number of crops seen so far, and the states of all workers' optimisers. A
+checkpoint holds all of these, and the losses that are not logged yet. The first worker collects them in a file, which it
+first writes under another name. So there is always a complete checkpoint, and the workers need not share a folder.
 """
 
 from __future__ import annotations
@@ -36,26 +36,25 @@ class TrainingPlan:
     """How long, how fast and by which optimiser to train.
 
     Attributes:
-        folder: where the checkpoint and the log go.
-        steps: number of steps in all.
-        rate: step size. Of "adam" the largest: it rises over 200 steps, then falls linearly to 0 at the last step. Of
-            "generic-adam" and "quantized-adam" that of the first step: at step t it is rate / t^s, and nothing else
-            changes it.
-        batch: crops a step and worker.
+        folder: of the checkpoint and the log.
+        steps: number of steps.
+        rate: step size. With "adam" it rises to this value over 200 steps, then falls linearly to 0 at the last step.
+            With "generic-adam" and "quantized-adam" it is rate / t^s at step t, and nothing else changes it.
+        batch: crops that each worker sees a step.
         optimizer: "adam", "generic-adam" (`GenericAdam`) or "quantized-adam" (`QuantizedAdam`).
         settings: of the optimiser, by the names of its arguments: s, r and a; of "quantized-adam" also gradient_bits,
             weight_bits and error_feedback.
-        seed: of the initial weights and of what each step sees.
-        clip: the largest norm that all gradients together may have; longer ones are shortened. Not of "quantized-adam".
-        bfloat16: multiply in bfloat16 (weights stay float32); about twice as fast where the processor can.
+        seed: of the initial weights and of the crops that each step sees.
+        clip: the largest norm of all gradients together; longer gradients are shortened. Not for "quantized-adam".
+        bfloat16: multiply in bfloat16 (weights stay float32); about twice as fast on processors that support it.
         checkpoint_seconds: time between two checkpoints.
         validate: steps between two validations.
-        tensorboard: write the log for TensorBoard too.
-        until: time (`time.monotonic`) at which the run ends, if it has not taken all steps by then. Adam's step size
-            falls with the share of the steps or of that time, whichever is larger, so it is 0 at the end in either case.
-            How many steps that are depends on the machine, so such a run cannot be repeated exactly.
-        resume: go on from the folder's checkpoint, if there is one; without it a folder that has one is refused. All but
-            the seed and the optimiser can be another than before.
+        tensorboard: also log for TensorBoard.
+        until: time (`time.monotonic`) at which the run ends, even if it has not taken all steps. Adam's step size falls
+            with the share of the steps or of that time, whichever is larger, so it is 0 at the end in both cases. The
+            number of steps depends on the machine, so such a run cannot be repeated exactly.
+        resume: continue from the folder's checkpoint, if it has any. Without `resume` such a folder is refused. The seed,
+            the optimiser and the kind of network must be those of the checkpoint; all else may change.
     """
 
     folder: Path
@@ -80,7 +79,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """What is known after a step: its number (from 1), of how many, and this worker's smoothed losses by name."""
+    """The state after a step: its number (from 1), the number of steps, and this worker's smoothed losses by name."""
 
     step: int
     steps: int
@@ -96,30 +95,31 @@ def train(
     kind: str = "a network",
     validate: Callable[[], tuple[Tensor, dict[str, float]]] | None = None,
 ) -> Iterator[TrainingProgress]:
-    """Minimise the sum of the losses, yielding after each step; at the end the network has its weights unrounded.
+    """Minimise the sum of the losses, yielding after each step. At the end the network has its unrounded weights.
 
     Args:
-        net: what is trained, on its device; all workers start with the weights of the first one.
-        losses: of the crops with these numbers, int64 (batch,), by name and already weighted.
-        crops: how many there are to draw from. All are seen once an epoch, by one worker or another.
+        net: the network to train, on its device; all workers start with the weights of the first worker.
+        losses: takes the numbers of crops, int64 (batch,), and returns their losses by name, already weighted.
+        crops: the number of crops to draw from. An epoch sees each crop once, on any of the workers.
         plan: see `TrainingPlan`; the same on all workers.
-        workers: who trains together, see `joined`; by default this process alone.
-        kind: what the network is, in words; a checkpoint of another kind is refused.
+        workers: the processes that train together, see `joined`; by default this process alone.
+        kind: of the network, in words; a checkpoint of another kind is refused.
         validate: makes a picture, (3, H, W) in [0, 1], and figures, for the log; only the first worker calls it.
 
     Raises:
-        SettingsError: a setting of the optimiser is out of its range, or the folder holds another run.
-        WeightsError: the checkpoint is damaged or of another network.
+        SettingsError: a setting of the optimiser is out of range, or the folder holds another run.
+        WeightsError: the checkpoint is damaged or belongs to another network.
         WorkerError: a gradient is not finite, or a worker is lost; see `Workers` and `QuantizedAdam`.
 
-    If the number of workers has changed since the checkpoint, the run goes on from the same position in the epoch.
-    "quantized-adam" then also warns: each worker starts from the mean of the old ones' moments and rounding errors.
+    If the number of workers has changed since the checkpoint, the run continues at the same position in the epoch. With
+    "quantized-adam" each worker then starts from the mean of the old workers' moments and rounding errors, and a warning
+    says so.
     """
     workers = workers or Workers()
     device = next(net.parameters()).device
     optimizer = _optimizer(net, plan)
     checkpoint = plan.folder / "checkpoint.pt"
-    made = {"with `seed`": plan.seed, "with `optimizer`": plan.optimizer, "as": kind}  # what a run may not change
+    made = {"with `seed`": plan.seed, "with `optimizer`": plan.optimizer, "as": kind}  # a resumed run must agree on these
     there = workers.gathered(checkpoint.exists())
     state = workers.from_first(lambda: _begin(checkpoint, there, made, net, plan.resume))
     try:
@@ -189,14 +189,14 @@ def _full_precision(optimizer: torch.optim.Optimizer) -> AbstractContextManager[
 
 
 def _states(optimizer: torch.optim.Optimizer, workers: Workers) -> list[dict[str, Any]]:
-    """The states of all workers' optimisers on the first worker, on the CPU; just one where all are the same."""
+    """On the first worker: the states of all workers' optimisers, on the CPU; a single state if all are the same."""
     state = optimizer.state_dict()
     state["state"] = {index: _on_cpu(entries) for index, entries in state["state"].items()}
     return workers.gathered(state) if isinstance(optimizer, QuantizedAdam) else [state]
 
 
 def _load(optimizer: torch.optim.Optimizer, states: list[dict[str, Any]], workers: Workers) -> None:
-    """Give the optimiser this worker's state out of those of a checkpoint, but leave it its settings."""
+    """Give the optimiser the state of this worker from a checkpoint. It keeps its own settings."""
     if not states:
         return
     if not isinstance(optimizer, QuantizedAdam):
@@ -205,7 +205,7 @@ def _load(optimizer: torch.optim.Optimizer, states: list[dict[str, Any]], worker
         state = states[workers.rank]
     else:
         warnings.warn(
-            f"the checkpoint is of {len(states)} workers, not {workers.world}: each starts from the mean of their "
+            f"the checkpoint is of {len(states)} workers, not {workers.world}: each starts from the mean of the old "
             "moments and rounding errors, so no update is lost",
             stacklevel=2,
         )
@@ -217,7 +217,7 @@ def _load(optimizer: torch.optim.Optimizer, states: list[dict[str, Any]], worker
 
 
 def _begin(checkpoint: Path, there: list[bool], made: dict[str, Any], net: nn.Module, resume: bool) -> dict[str, Any]:
-    """What the run starts from: the checkpoint, which workers may find ``there`` or not, or the network as it is."""
+    """The start of a run: the checkpoint, or the network as it is. ``there`` says which workers see a checkpoint."""
     if resume and any(there) and not there[0]:
         raise SettingsError(
             f"{checkpoint}: worker {there.index(True)} has it, but not worker 0, which reads it; copy it to that "
@@ -228,7 +228,7 @@ def _begin(checkpoint: Path, there: list[bool], made: dict[str, Any], net: nn.Mo
         return {"step": 0, "seen": 0, "losses": {}, "net": _kept(net), "optimizers": []}
     if not resume:
         raise SettingsError(
-            f"{checkpoint.parent}: holds another training run; pass `resume` to go on, or another `run` folder"
+            f"{checkpoint.parent}: holds another training run; pass `resume` to continue it, or another `run` folder"
         )
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)

@@ -32,7 +32,7 @@ from ..stylizer import Stylizer
 from .data import draw, random_square, read_rgb, split
 
 _ALIGNED = 8  # pixels: crops start at multiples of it
-_STRENGTHS = (0.0, 1.0)
+_STRENGTHS = (0.1, 1.0)
 _OCTAVES = (-0.7, 0.7)  # of the style's size
 _SPREAD = 0.4  # deviation of the logarithm of the power that half of all pairs raise their content weights to
 _SEEDS = 1000

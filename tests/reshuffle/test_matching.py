@@ -1,43 +1,16 @@
-"""Descriptors, matching and vote: small cases with known answers, and what the method promises of its fields."""
+"""Matching: small cases with known answers, and what the method promises of its nearest-neighbour fields."""
 
 from __future__ import annotations
-
-import itertools
-from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from features import identity, level_of, noise, smooth
 from torch import Tensor
 
-from styleshuffle.reshuffle import descriptors, matching
-from styleshuffle.reshuffle.descriptors import fit_describer, instance_normalise
+from styleshuffle.reshuffle import matching
 from styleshuffle.reshuffle.matching import counted, improve, match_all, match_counting, match_first
 from styleshuffle.reshuffle.nnf import NNF, upsample, usage
-from styleshuffle.reshuffle.style import StyleLevel, style_level
-from styleshuffle.reshuffle.voting import vote
-
-# ----------------------------------------------------------------------------------------------------------- helpers
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def smooth(channels: int, height: int, width: int, seed: int = 0) -> Tensor:
-    """Features that vary slowly, as those of pictures do."""
-    coarse = noise(1, channels, max(2, height // 4), max(2, width // 4), seed=seed)
-    return F.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)[0]
-
-
-def identity(height: int, width: int) -> NNF:
-    return NNF(torch.arange(height * width).view(height, width), torch.zeros(height, width))
-
-
-def level_of(features: Tensor, patch: int = 3) -> StyleLevel:
-    """Described without any shortening."""
-    describe = fit_describer(features, patch, len(features), len(features) * patch**2)
-    return replace(style_level(features, patch, len(features)), describer=describe, descriptors=describe(features))
 
 
 def uneven() -> tuple[Tensor, Tensor]:
@@ -56,66 +29,7 @@ def score(field: NNF, content: Tensor, style: Tensor) -> float:
     return float(((content * style[index]).sum(1) + field.prices.flatten()[index]).mean())
 
 
-# ------------------------------------------------------------------------------------------------------- descriptors
-
-
-def test_instance_normalised_features_have_mean_0_and_deviation_1_and_constant_channels_become_0() -> None:
-    features = torch.cat([3 + 5 * noise(4, 9, 7), torch.full((1, 9, 7), 2.5)])
-    normal = instance_normalise(features)
-    assert torch.allclose(normal.mean((1, 2)), torch.zeros(5), atol=1e-5)
-    assert torch.allclose(normal.std((1, 2), correction=0), torch.tensor([1.0] * 4 + [0.0]), atol=1e-5)
-
-
-def test_product_of_descriptors_is_the_mean_cosine_over_the_patch() -> None:
-    content, style = noise(5, 6, 7, seed=1), noise(5, 8, 6, seed=2)
-    describe = fit_describer(style, 3, channels=5, length=45)
-    similarity = describe(content) @ describe(style).T
-    unit = [F.normalize(instance_normalise(x), dim=0) for x in (content, style)]
-    for (y, x), (v, u) in itertools.product([(1, 1), (3, 4), (4, 5)], [(1, 1), (6, 4), (2, 3)]):  # inside
-        window, other = unit[0][:, y - 1 : y + 2, x - 1 : x + 2], unit[1][:, v - 1 : v + 2, u - 1 : u + 2]
-        cosines = (window * other).sum(0)
-        assert float(similarity[y * 7 + x, v * 6 + u]) == pytest.approx(float(cosines.mean()), abs=1e-5)
-
-
-@pytest.mark.parametrize("patch", [1, 3, 5])
-def test_descriptors_ignore_each_channels_brightness_and_contrast(patch: int) -> None:
-    features = noise(6, 9, 11)
-    describe = fit_describer(features, patch, channels=6, length=12)
-    changed = features * torch.linspace(0.5, 4, 6)[:, None, None] + torch.arange(6.0)[:, None, None]
-    assert torch.allclose(describe(changed), describe(features), atol=1e-4)
-
-
-@pytest.mark.parametrize("grid", [(16, 16), (9, 17), (1, 20), (20, 1), (2, 2), (1, 1)])
-def test_descriptors_are_as_short_as_asked_and_of_norm_at_most_1(grid: tuple[int, int]) -> None:
-    features = noise(12, *grid)
-    rows = fit_describer(features, 3, channels=6, length=10)(features)
-    assert rows.shape == (grid[0] * grid[1], 10)
-    assert float(rows.norm(dim=1).max()) <= 1 + 1e-5
-
-
-def test_shorter_descriptors_order_patches_of_smooth_features_nearly_as_whole_ones_do() -> None:
-    features = smooth(12, 16, 16)
-    whole = fit_describer(features, 3, channels=12, length=108)(features)
-    short = fit_describer(features, 3, channels=12, length=54)(features)
-    assert float((whole @ whole.T - short @ short.T).abs().max()) < 0.05
-
-
-def test_blocks_of_rows_do_not_change_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
-    features = noise(6, 13, 10)
-    describe = fit_describer(features, 5, channels=6, length=20)
-    whole = describe(features)
-    monkeypatch.setattr(descriptors, "_BLOCK", 30)  # three rows at a time, the last block one row
-    assert torch.allclose(describe(features), whole, atol=1e-6)
-
-
-def test_constant_features_have_finite_descriptors_and_matches() -> None:
-    level = level_of(torch.full((4, 6, 6), 0.7))
-    field = match_first(torch.full((4, 5, 5), 0.2), level, 0.3)
-    assert level.descriptors.isfinite().all() and field.prices.isfinite().all()
-    assert torch.allclose(vote(level, field, 3), torch.full((4, 5, 5), 0.7))
-
-
-# ---------------------------------------------------------------------------------------------------------- matching
+# --------------------------------------------------------------------------------------------------------------- matching
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.3, 1000.0])
@@ -194,7 +108,22 @@ def test_prices_and_matches_are_the_same_bytes_each_time() -> None:
     assert torch.equal(once.match, again.match) and torch.equal(once.prices, again.prices)
 
 
-# -------------------------------------------------------------------------------------------------- finer grids
+def test_counting_takes_the_best_patch_less_what_its_uses_cost() -> None:
+    # both positions like patch 0 best; one use costs 0.9 / 3^2 x 2 styles / 2 positions = 0.1
+    style = torch.eye(2)
+    content = torch.tensor([[0.6, 0.4], [0.55, 0.45 + 0.02]])
+    field = match_counting(content, style, ((1, 2), (1, 2)), 0.9, patch=3)
+    assert field.match.tolist() == [[0, 1]]
+    assert torch.allclose(field.prices, torch.tensor([[-0.1, -0.1]]))
+    assert match_counting(content, style, ((1, 2), (1, 2)), 0.0, patch=3).match.tolist() == [[0, 0]]
+
+
+def test_counted_prices_are_lambda_times_use() -> None:
+    field = NNF(torch.tensor([[0, 0, 1]]), torch.zeros(1, 3))
+    assert torch.allclose(counted(field, 0.9, 3).prices, torch.tensor([[-0.2, -0.1, 0.0]]))
+
+
+# ------------------------------------------------------------------------------------------------------------ finer grids
 
 
 @pytest.mark.parametrize(("coarse", "fine"), [(1, 3), (2, 5), (3, 5), (4, 7), (5, 9), (5, 13), (33, 65), (8, 9)])
@@ -284,64 +213,3 @@ def test_blocks_do_not_change_what_refining_finds(monkeypatch: pytest.MonkeyPatc
     whole = improve(field, rows, style.descriptors)
     monkeypatch.setattr(matching, "_BLOCK", 16)
     assert torch.equal(improve(field, rows, style.descriptors).match, whole.match)
-
-
-# -------------------------------------------------------------------------------------------------------------- vote
-
-
-@pytest.mark.parametrize("patch", [1, 3, 5])
-@pytest.mark.parametrize("grid", [(9, 9), (6, 11), (1, 12), (12, 1), (2, 2)])
-def test_the_vote_of_a_field_that_moves_nothing_is_the_style_itself(grid: tuple[int, int], patch: int) -> None:
-    features = noise(4, *grid)
-    assert float((vote(level_of(features), identity(*grid), patch) - features).abs().max()) < 1e-6
-
-
-def test_single_positions_vote_for_just_their_match() -> None:
-    features = noise(3, 5, 4)
-    match = torch.randint(20, (6, 7), generator=torch.Generator().manual_seed(1))
-    voted = vote(level_of(features), NNF(match, torch.zeros(5, 4)), 1)
-    assert torch.equal(voted, features.flatten(1)[:, match.flatten()].view(3, 6, 7))
-
-
-def test_inner_positions_vote_for_the_mean_of_their_overlapping_patches() -> None:
-    features = noise(3, 8, 9)
-    random = torch.Generator().manual_seed(1)
-    y, x = torch.randint(1, 7, (6, 7), generator=random), torch.randint(1, 8, (6, 7), generator=random)
-    voted = vote(level_of(features), NNF(y * 9 + x, torch.zeros(8, 9)), 3)
-    for row, column in itertools.product(range(1, 5), range(1, 6)):
-        around = itertools.product((-1, 0, 1), repeat=2)
-        found = [features[:, y[row + v, column + u] - v, x[row + v, column + u] - u] for v, u in around]
-        assert torch.allclose(voted[:, row, column], torch.stack(found).mean(0), atol=1e-5)
-
-
-def test_a_permuted_style_has_the_styles_gram_matrix() -> None:
-    """The method's claim: reshuffled features, patch 1, every one used once, lose nothing of the global style."""
-    features = noise(5, 6, 8)
-    match = torch.randperm(48, generator=torch.Generator().manual_seed(2)).view(6, 8)
-    flat = vote(level_of(features), NNF(match, torch.zeros(6, 8)), 1).flatten(1)
-    assert torch.allclose(flat @ flat.T, features.flatten(1) @ features.flatten(1).T, atol=1e-4)
-
-
-@pytest.mark.parametrize("patch", [3, 5])
-def test_votes_stay_within_the_styles_range_at_every_border(patch: int) -> None:
-    features = noise(4, 5, 6)
-    for corner in (0, 5, 24, 29):
-        voted = vote(level_of(features), NNF(torch.full((4, 7), corner), torch.zeros(5, 6)), patch)
-        assert voted.shape == (4, 4, 7)
-        assert (voted.amax((1, 2)) <= features.amax((1, 2)) + 1e-6).all()
-        assert (voted.amin((1, 2)) >= features.amin((1, 2)) - 1e-6).all()
-
-
-def test_counting_takes_the_best_patch_less_what_its_uses_cost() -> None:
-    # both positions like patch 0 best; one use costs 0.9 / 3^2 x 2 styles / 2 positions = 0.1
-    style = torch.eye(2)
-    content = torch.tensor([[0.6, 0.4], [0.55, 0.45 + 0.02]])
-    field = match_counting(content, style, ((1, 2), (1, 2)), 0.9, patch=3)
-    assert field.match.tolist() == [[0, 1]]
-    assert torch.allclose(field.prices, torch.tensor([[-0.1, -0.1]]))
-    assert match_counting(content, style, ((1, 2), (1, 2)), 0.0, patch=3).match.tolist() == [[0, 0]]
-
-
-def test_counted_prices_are_lambda_times_use() -> None:
-    field = NNF(torch.tensor([[0, 0, 1]]), torch.zeros(1, 3))
-    assert torch.allclose(counted(field, 0.9, 3).prices, torch.tensor([[-0.2, -0.1, 0.0]]))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import sample_tensor
 from torch import Tensor
 
 from styleshuffle.errors import SettingsError
@@ -21,27 +21,25 @@ from styleshuffle.evaluation.losses import (
     total_loss,
     usage_deviation,
 )
-from styleshuffle.images import read
-from styleshuffle.networks.vgg import load_compact
+from styleshuffle.networks.vgg import VGG
 from styleshuffle.reshuffle.nnf import NNF
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 PENALTIES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 
 
-def features(name: str, size: tuple[int, int] = (160, 128)) -> Tensor:
+def features(encoder: VGG, name: str, size: tuple[int, int] = (160, 128)) -> Tensor:
     """relu3_1 of a sample, (128, H / 4, W / 4)."""
-    return load_compact()(read(SAMPLES / name).tensor(size), [3])[3][0]
+    return encoder(sample_tensor(name, size), [3])[3][0]
 
 
 @pytest.fixture(scope="module")
-def content() -> Tensor:
-    return features("content/cat.jpg")
+def content(encoder: VGG) -> Tensor:
+    return features(encoder, "content/cat.jpg")
 
 
 @pytest.fixture(scope="module")
-def style() -> Tensor:
-    return features("style/swirling_night.jpg")
+def style(encoder: VGG) -> Tensor:
+    return features(encoder, "style/swirling_night.jpg")
 
 
 def permuted(style: Tensor) -> Tensor:
@@ -105,8 +103,10 @@ def test_the_local_loss_is_the_reshuffle_loss_at_0_and_never_above_it(content: T
 
 
 @pytest.mark.parametrize("size", [(160, 128), (96, 160), (200, 104)])
-def test_growing_lambda_evens_the_use_and_brings_the_gram_matrix(content: Tensor, size: tuple[int, int]) -> None:
-    style = features("style/swirling_night.jpg", size)
+def test_growing_lambda_evens_the_use_and_brings_the_gram_matrix(
+    encoder: VGG, content: Tensor, size: tuple[int, int]
+) -> None:
+    style = features(encoder, "style/swirling_night.jpg", size)
     fields = [assign(content, style, penalty, patch=1) for penalty in PENALTIES]
     uneven = [usage_deviation(field) for field in fields]
     distances = [float(gram_loss(voted(style, field), style)) for field in fields]

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import sample_tensor
 from torch import Tensor
 
 from styleshuffle.errors import SettingsError
-from styleshuffle.images import read
-from styleshuffle.networks.vgg import VGG, load_compact
-from styleshuffle.reshuffle import inversion, pixels
+from styleshuffle.networks.vgg import VGG
+from styleshuffle.reshuffle import inversion
 from styleshuffle.reshuffle.inversion import InversionStep, Inverter, invert
 from styleshuffle.reshuffle.levels import decode_to_picture, reshuffle
-from styleshuffle.reshuffle.pixels import make_optimizer
 from styleshuffle.reshuffle.style import prepare_style
 from styleshuffle.settings import Settings
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 OPTIMIZERS = ("adam", "lbfgs", "generic-adam")
 
 
@@ -37,7 +34,7 @@ def tiny() -> VGG:
 
 @pytest.fixture(scope="module")
 def picture() -> Tensor:
-    return read(SAMPLES / "content" / "cat.jpg").tensor((64, 48))
+    return sample_tensor("content/cat.jpg", (64, 48))
 
 
 def grey(picture: Tensor) -> Tensor:
@@ -58,7 +55,7 @@ def psnr(one: Tensor, other: Tensor) -> float:
     return -10 * math.log10(float((one - other).square().mean()))
 
 
-# ----------------------------------------------------------------------------------------------------------- the search
+# ------------------------------------------------------------------------------------------------------------- the search
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -78,9 +75,11 @@ def test_the_loss_falls_and_the_picture_encodes_to_the_target(
 
 
 @pytest.mark.parametrize(("level", "floor"), [(2, 27.0), (4, 17.0)])
-def test_the_bundled_encoders_features_give_a_photograph_back_from_mid_grey(level: int, floor: float) -> None:
-    net, photograph = load_compact(), read(SAMPLES / "content" / "cat.jpg").tensor((128, 96))
-    found = last(net, encoded(net, photograph, level), level, grey(photograph)).picture
+def test_the_bundled_encoders_features_give_a_photograph_back_from_mid_grey(
+    encoder: VGG, level: int, floor: float
+) -> None:
+    photograph = sample_tensor("content/cat.jpg", (128, 96))
+    found = last(encoder, encoded(encoder, photograph, level), level, grey(photograph)).picture
     assert psnr(found, photograph) > floor
 
 
@@ -167,36 +166,12 @@ def test_unknown_optimizers_are_refused(tiny: VGG, picture: Tensor) -> None:
         next(invert(tiny, encoded(tiny, picture, 1), 1, picture, optimizer="sgd"))
 
 
-@pytest.mark.parametrize(("name", "factor"), [("adam", 1), ("generic-adam", pixels._GENERIC_FACTOR)])
-def test_the_rate_asked_for_reaches_the_optimiser(name: str, factor: float) -> None:
-    weight = torch.zeros(3, requires_grad=True)
-    assert make_optimizer(name, [weight], 0.25, 0.9).param_groups[0]["lr"] == factor * 0.25
-
-
-# ---------------------------------------------------------------------------------------------------------- the pyramid
-
-
-@pytest.mark.parametrize("size", [(64, 48), (37, 53), (8, 8), (7, 90), (2, 2)])
-def test_a_pyramid_is_halved_until_a_side_is_short_and_each_layer_shifts_the_whole_picture(size: tuple[int, int]) -> None:
-    picture = torch.rand(2, 3, *size)
-    layers = inversion.empty_pyramid(picture)
-    assert torch.equal(inversion.sum_pyramid(layers), torch.zeros_like(picture))
-    assert layers[0].shape == picture.shape and min(layers[-1].shape[2:]) < 8
-    for finer, coarser in pairwise(layers):
-        assert [side - 2 * half for side, half in zip(finer.shape[2:], coarser.shape[2:], strict=True)] == [
-            -(side % 2) for side in finer.shape[2:]
-        ]
-    for layer in layers:
-        layer += 1
-    assert torch.allclose(inversion.sum_pyramid(layers), torch.full_like(picture, len(layers)))
-
-
 def test_a_ramp_has_the_slope_of_a_ramp() -> None:
     ramp = torch.arange(5.0).view(1, 1, 1, 5).expand(1, 1, 4, 5) * 2 + torch.arange(4.0).view(1, 1, 4, 1) * 3
     assert float(inversion._squared_slope(ramp)) == 2**2 + 3**2
 
 
-# ----------------------------------------------------------------------------------------------- in place of a decoder
+# -------------------------------------------------------------------------------------------------- in place of a decoder
 
 
 @pytest.mark.parametrize("level", [1, 2, 3, 4])

@@ -10,12 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from styleshuffle.evaluation.measures import Measures, measure, measure_features
-from styleshuffle.networks.vgg import VGG, load_compact
-
-
-@pytest.fixture(scope="session")
-def encoder() -> VGG:
-    return load_compact()
+from styleshuffle.networks.vgg import VGG
 
 
 def picture(seed: int, height: int = 64, width: int = 64, detail: int = 8) -> Tensor:

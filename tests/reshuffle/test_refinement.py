@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import sample_tensor
 from torch import Tensor
 
 from styleshuffle import Progress, Settings, Stylizer
 from styleshuffle.evaluation.measures import measure
-from styleshuffle.images import read
-from styleshuffle.networks.vgg import load_compact
+from styleshuffle.networks.vgg import VGG
 from styleshuffle.networks.weights import bundled_folder
 from styleshuffle.reshuffle.guide import Guide
 from styleshuffle.reshuffle.targets import MatchedTargets, content_share
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
-
-
-def sample(name: str, size: tuple[int, int] = (160, 128)) -> Tensor:
-    return read(SAMPLES / name).tensor(size)
-
 
 @pytest.fixture(scope="module")
 def content() -> Tensor:
-    return sample("content/cat.jpg")
+    return sample_tensor("content/cat.jpg", (160, 128))
 
 
 @pytest.fixture(scope="module")
 def style() -> Tensor:
-    return sample("style/swirling_night.jpg")
+    return sample_tensor("style/swirling_night.jpg", (160, 128))
 
 
 def make(content: Tensor, style: Tensor, **options: object) -> tuple[Tensor, list[Progress]]:
@@ -40,12 +33,13 @@ def make(content: Tensor, style: Tensor, **options: object) -> tuple[Tensor, lis
 
 
 @pytest.mark.parametrize("optimizer", ["learned", "adam", "lbfgs", "generic-adam"])
-def test_refinement_brings_the_picture_nearer_to_the_style(content: Tensor, style: Tensor, optimizer: str) -> None:
+def test_refinement_brings_the_picture_nearer_to_the_style(
+    encoder: VGG, content: Tensor, style: Tensor, optimizer: str
+) -> None:
     little_content = {"content_weights": (0.2, 0.1, 0.8, 0.9), "encoder_blends": (0.5, 0.4, 0.4), "palette": 0}
     before, _ = make(content, style, refine=0, **little_content)
     after, steps = make(content, style, refine=8, optimizer=optimizer, **little_content)
-    judge = load_compact()
-    one, other = measure(judge, before, content, style), measure(judge, after, content, style)
+    one, other = measure(encoder, before, content, style), measure(encoder, after, content, style)
     assert other.coherence < 0.95 * one.coherence
     assert other.completeness < 0.97 * one.completeness
     assert after.shape == content.shape and float(after.min()) >= 0 and float(after.max()) <= 1
@@ -158,13 +152,13 @@ def test_without_strength_there_is_nothing_but_content() -> None:
     assert {content_share(level, settings, Guide(), (1, 1)) for level in settings.levels} == {1}
 
 
-def test_an_encoder_without_a_decoder_is_inverted(content: Tensor, style: Tensor) -> None:
+def test_an_encoder_without_a_decoder_is_inverted(encoder: VGG) -> None:
+    content, style = (sample_tensor(f"{name}.jpg", (96, 80)) for name in ("content/cat", "style/swirling_night"))
     own = bundled_folder() / "encoder.safetensors"  # as a file, so that its bundled decoder is not taken
     result, steps = make(content, style, weights=own, refine=0)
     decoded, _ = make(content, style, refine=0)
-    judge = load_compact()
-    inverted, usual = measure(judge, result, content, style), measure(judge, decoded, content, style)
-    unchanged = measure(judge, content, content, style)
+    inverted, usual = measure(encoder, result, content, style), measure(encoder, decoded, content, style)
+    unchanged = measure(encoder, content, content, style)
     assert inverted.gram < 0.7 * unchanged.gram
     assert inverted.coherence < 1.05 * usual.coherence
     assert {step.stage for step in steps} >= {f"inversion of relu{level}_1" for level in (4, 3, 2, 1)}

@@ -7,35 +7,28 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import sample_tensor
 from torch import Tensor
 
 from styleshuffle import Settings, Stylizer
 from styleshuffle.errors import WeightsError
-from styleshuffle.images import read
 from styleshuffle.networks import weights as stored
 from styleshuffle.networks.refiner import Refiner, load_compact_refiner, load_refiner, save_refiner
-from styleshuffle.networks.vgg import VGG, load_compact
+from styleshuffle.networks.vgg import VGG
 from styleshuffle.networks.weights import bundled_folder, save_tensors
 from styleshuffle.progress import Progress
 from styleshuffle.reshuffle.refinement import refine_by_gradient, refine_by_network
 from styleshuffle.reshuffle.targets import MatchedTargets, Targets, gradient_of, loss_of
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
-
-
-@pytest.fixture(scope="module")
-def encoder() -> VGG:
-    return load_compact()
-
 
 @pytest.fixture(scope="module")
 def content() -> Tensor:
-    return read(SAMPLES / "content" / "cat.jpg").tensor((160, 128))
+    return sample_tensor("content/cat.jpg", (160, 128))
 
 
 @pytest.fixture(scope="module")
 def style() -> Tensor:
-    return read(SAMPLES / "style" / "swirling_night.jpg").tensor((160, 128))
+    return sample_tensor("style/swirling_night.jpg", (160, 128))
 
 
 @pytest.fixture(scope="module")
@@ -93,15 +86,15 @@ def test_each_step_brings_a_real_picture_nearer(fed_forward: tuple[Tensor, Match
     picture, targets = fed_forward
     steps = [picture, *refine_by_network(picture, encoder, targets, 2, load_compact_refiner(encoder))]
     losses = [loss(encoder, step, targets) for step in steps]
-    assert losses[1] < 0.85 * losses[0] and losses[2] < 0.95 * losses[1]
+    assert losses[1] < 0.75 * losses[0] and losses[2] < 0.95 * losses[1]
     for step in steps:
         assert step.shape == picture.shape and step.min() >= 0 and step.max() <= 1
 
 
-def test_two_learned_steps_do_more_than_two_by_gradient(fed_forward: tuple[Tensor, MatchedTargets], encoder: VGG) -> None:
+def test_two_learned_steps_do_what_four_by_gradient_do(fed_forward: tuple[Tensor, MatchedTargets], encoder: VGG) -> None:
     picture, targets = fed_forward
     *_, learned = refine_by_network(picture, encoder, targets, 2, load_compact_refiner(encoder))
-    *_, by_gradient = refine_by_gradient(picture, encoder, targets, 2)
+    *_, by_gradient = refine_by_gradient(picture, encoder, targets, 4)
     assert loss(encoder, learned, targets) < loss(encoder, by_gradient, targets)
 
 
@@ -125,14 +118,10 @@ def test_the_first_step_has_weights_of_its_own_and_later_ones_share(encoder: VGG
     assert first.shape == picture.shape and torch.equal(second, third) and not torch.equal(first, second)
 
 
-def test_where_nothing_is_left_nothing_changes_and_twice_as_much_changes_twice(encoder: VGG) -> None:
-    net, picture = untrained(encoder), torch.zeros(1, 3, 16, 16)
+def test_an_untrained_refiner_changes_nothing(encoder: VGG) -> None:
+    picture = torch.rand(1, 3, 16, 16)
     residuals = {level: torch.randn(1, encoder.channels[level], 16 >> level - 1, 16 >> level - 1) for level in (3, 2, 1)}
-    change = net(picture, residuals, 0)
-    assert change.abs().mean() > 0
-    assert torch.allclose(net(picture, {level: 2 * own for level, own in residuals.items()}, 0), 2 * change, rtol=1e-4)
-    assert not net(picture, {level: 0 * own for level, own in residuals.items()}, 0).any()
-    assert not Refiner(encoder.channels)(picture, residuals, 0).any()  # not trained
+    assert torch.equal(Refiner(encoder.channels)(picture, residuals, 0), picture)
 
 
 # --------------------------------------------------------------------------------------------------- when it is used

@@ -30,7 +30,7 @@ from styleshuffle.training import data
 from styleshuffle.training.loop import TrainingPlan, TrainingProgress, train
 from styleshuffle.training.workers import Workers, _own_device, joined
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CROPS = torch.randn((24, 4), generator=torch.Generator().manual_seed(7))
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {},

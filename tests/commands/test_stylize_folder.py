@@ -1,0 +1,151 @@
+"""What users of ``styleshuffle`` rely on with folders: what is written where, what is left alone, what goes on."""
+
+from __future__ import annotations
+
+import errno
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+from fake_stylizer import FakeStylizer
+from helpers import colour, files, invoke, picture, raising
+
+from styleshuffle import images
+from styleshuffle.commands import stylize as cli
+from styleshuffle.errors import MemoryShortage, PictureError, WeightsError
+from styleshuffle.settings import Settings
+
+run = partial(invoke, cli.main)
+YELLOW = (255, 255, 0)  # blue inverted
+
+
+def test_folder(here: Path, fake: type[FakeStylizer]) -> None:
+    for name in ("b.jpg", "A.PNG", "deep/er/c.tiff", "deep/d.gif", ".hidden.png", ".cache/x.png"):
+        picture(Path("photos") / name)
+    Path("photos/notes.txt").write_text("no picture")
+    result = run("photos", "style.png", "-o", "new/stylized")
+    assert result.exit_code == 0
+    assert files("new/stylized") == ["A.PNG", "b.jpg", "deep/d.png", "deep/er/c.tiff"]
+    assert result.stderr == "4 stylized, 0 already there, 0 failed\n" and result.stdout == ""
+    assert [len(one.styles) for one in fake.made] == [1]
+
+
+def test_folder_in_order(here: Path, fake: type[FakeStylizer]) -> None:
+    for name in ("c.png", "a.png", "b/z.png", "b.png"):
+        picture(Path("photos") / name)
+    lines = run("photos", "style.png", "-o", "out", "-v").stderr.splitlines()
+    order = [Path("out") / name for name in ("a.png", "b.png", "c.png", "b/z.png")]
+    assert [line.split(":")[0] for line in lines[:-1]] == [str(path) for path in order]
+
+
+def test_folder_never_reads_its_own_results(here: Path, fake: type[FakeStylizer]) -> None:
+    picture("photos/a.png")
+    for _ in range(2):
+        assert run("photos", "style.png", "-o", "photos/out", "--overwrite").exit_code == 0
+    assert files("photos") == ["a.png", "out/a.png"]
+
+
+def test_style_in_the_folder_is_left_out(here: Path, fake: type[FakeStylizer]) -> None:
+    result = run(".", "./style.png", "-o", "out", "-v")
+    assert files("out") == ["content.png"]
+    assert "./style.png: left out, because it is the style" in result.stderr.splitlines()
+
+
+def test_resume(here: Path, fake: type[FakeStylizer]) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        picture(Path("photos") / name)
+
+    def stop_at_b(content: images.Picture) -> None:
+        if len(fake.contents) == 2:
+            raise KeyboardInterrupt
+
+    fake.before = staticmethod(stop_at_b)
+    stopped = run("photos", "style.png", "-o", "out")
+    assert (stopped.exit_code, stopped.output) == (130, "")
+    assert files("out") == ["a.png"]
+    first = os.stat("out/a.png").st_mtime_ns
+
+    fake.before = staticmethod(lambda content: None)
+    assert run("photos", "style.png", "-o", "out").stderr == "2 stylized, 1 already there, 0 failed\n"
+    assert os.stat("out/a.png").st_mtime_ns == first
+    again = run("photos", "style.png", "-o", "out")
+    assert (again.exit_code, again.stderr) == (0, "0 stylized, 3 already there, 0 failed\n")
+    assert run("photos", "style.png", "-o", "out", "--overwrite").stderr == "3 stylized, 0 already there, 0 failed\n"
+
+
+def test_what_another_run_finishes_meanwhile_is_left_to_it(here: Path, fake: type[FakeStylizer]) -> None:
+    picture("photos/a.png"), picture("photos/b.png")
+    fake.before = staticmethod(lambda content: picture("out/b.png", "white"))
+    assert run("photos", "style.png", "-o", "out").stderr == "1 stylized, 1 already there, 0 failed\n"
+    assert colour("out/b.png") == (255, 255, 255)
+
+
+def test_a_failing_picture_is_passed_over(here: Path, fake: type[FakeStylizer]) -> None:
+    picture("photos/a.png"), picture("photos/d.png")
+    Path("photos/b.png").write_text("no picture")
+    os.symlink("nowhere.png", "photos/c.png")
+    result = run("photos", "style.png", "-o", "out")
+    assert result.exit_code == 1
+    b, c, summary = result.stderr.splitlines()
+    assert b.startswith(f"styleshuffle: error: {Path('photos/b.png')}: ")
+    assert c.startswith(f"styleshuffle: error: {Path('photos/c.png')}: no such file")
+    assert summary == "2 stylized, 0 already there, 2 failed"
+    assert files("out") == ["a.png", "d.png"]
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ZeroDivisionError("x"), PictureError("too small"), MemoryShortage("work_size: too large")]
+)
+def test_what_fails_for_one_picture_does_not_stop_the_rest(
+    here: Path, fake: type[FakeStylizer], error: Exception
+) -> None:
+    picture("photos/a.png"), picture("photos/b.png")
+
+    def fail_first(content: images.Picture) -> None:
+        if len(fake.contents) == 1:
+            raise error
+
+    fake.before = staticmethod(fail_first)
+    result = run("photos", "style.png", "-o", "out")
+    assert result.exit_code == 1
+    line, summary = result.stderr.splitlines()
+    assert line.startswith(f"styleshuffle: error: {Path('photos/a.png')}: ")
+    assert summary == "1 stylized, 0 already there, 1 failed"
+
+
+def test_a_full_disk_stops_the_folder(here: Path, fake: type[FakeStylizer], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        picture(Path("photos") / name)
+
+    monkeypatch.setattr(os, "fsync", raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    result = run("photos", "style.png", "-o", "out")
+    assert result.exit_code == 1
+    line, summary = result.stderr.splitlines()
+    assert "No space left" in line
+    assert summary == "0 stylized, 0 already there, 1 failed, 2 not begun"
+    assert files("out") == []
+
+
+def test_damaged_weights_stop_the_folder(here: Path, fake: type[FakeStylizer]) -> None:
+    picture("photos/a.png"), picture("photos/b.png")
+    fake.before = staticmethod(raising(WeightsError("w: damaged; reinstall")))
+    result = run("photos", "style.png", "-o", "out")
+    assert (result.exit_code, result.stderr) == (1, "styleshuffle: error: w: damaged; reinstall\n")
+
+
+@pytest.mark.parametrize("extra", [[], ["--overwrite"]])
+def test_a_result_never_replaces_an_input(here: Path, fake: type[FakeStylizer], extra: list[str]) -> None:
+    inner, outer = picture("p/a/x.png", "blue"), picture("p/a/a/x.png", "red")
+    result = run("p/a", "style.png", "-o", "p", *extra)  # p/a/a/x.png would become p/a/x.png
+    assert result.exit_code == 1
+    assert f"styleshuffle: error: {outer}: {inner} is itself an input" in result.stderr
+    assert (colour(inner), colour(outer)) == ((0, 0, 255), (255, 0, 0))
+    assert colour("p/x.png") == YELLOW
+
+
+@pytest.mark.parametrize(("size", "expected"), [(None, 128.0), (32, 512.0)])
+def test_work_is_the_pixels_of_the_result(here: Path, size: int | None, expected: float) -> None:
+    Path("damaged.png").write_text("no picture")
+    assert cli._work(Path("content.png"), Settings(size=size)) == expected
+    assert cli._work(Path("damaged.png"), Settings(size=size)) == 0

@@ -1,0 +1,49 @@
+"""A stand-in for the networks that inverts colours, so that tests of the commands cost milliseconds and need no torch."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+from PIL import ImageOps
+
+from styleshuffle import images
+from styleshuffle.settings import Settings
+
+
+class FakeStylizer:
+    """Inverts colours, and keeps book of what it was asked for."""
+
+    made: list[FakeStylizer]
+    contents: list[images.Picture]
+    before: Callable[[images.Picture], None]  # called before each picture; may raise
+
+    def __init__(self, settings: Settings, **networks: Any) -> None:
+        self.settings, self.networks, self.styles = settings, networks, []
+        type(self).made.append(self)
+
+    def set_style(self, style: images.Picture) -> FakeStylizer:
+        self.styles.append(style)
+        return self
+
+    def render(self, content: images.Picture, progress: Callable[[Any], None] | None = None) -> images.Picture:
+        type(self).contents.append(content)
+        type(self).before(content)
+        for fraction in (0.25, 1.0) if progress is not None else ():
+            progress(types.SimpleNamespace(fraction=fraction, stage="relu4_1"))
+        image = content.pil()
+        result = ImageOps.invert(image.convert("RGB")).resize(images.fit_size(image.size, self.settings.size))
+        if content.alpha is not None:
+            result.putalpha(image.getchannel("A").resize(result.size))
+        return images.read(result)
+
+
+def install_fake(before: Callable[[images.Picture], None] = lambda picture: None) -> type[FakeStylizer]:
+    """Put the fake where the command looks for the real one."""
+    fake = type("Fake", (FakeStylizer,), {"made": [], "contents": [], "before": staticmethod(before)})
+    module = types.ModuleType("styleshuffle.stylizer")
+    module.Stylizer = fake  # type: ignore[attr-defined]
+    sys.modules["styleshuffle.stylizer"] = module
+    return fake
