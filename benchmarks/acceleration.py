@@ -195,7 +195,7 @@ def measure(setup: Setup, folder: Path) -> dict[str, Any]:
 @images_option
 @click.option("--steps", default=4000, type=click.IntRange(50), help="Steps of batch 1 that make the PSNR to reach.")
 @click.option("--batch", "batches", multiple=True, default=(1, 2, 4, 8, 16), type=click.IntRange(1), help="Mini-batch.")
-@click.option("--workers", multiple=True, default=(1, 2, 4), type=click.IntRange(1), help="Number of workers.")
+@click.option("--workers", multiple=True, default=(1, 2, 4, 8), type=click.IntRange(1), help="Number of workers.")
 @click.option("--worker-batch", default=2, type=click.IntRange(1), help="Mini-batch of each of several workers.")
 @click.option(
     "--growth",
@@ -208,7 +208,7 @@ def measure(setup: Setup, folder: Path) -> dict[str, Any]:
 @click.option(
     "--rate", "rates", multiple=True, default=RATES, type=click.FloatRange(0, min_open=True), help="Eta to try."
 )
-@click.option("--seeds", default=2, type=click.IntRange(1), help="Runs of each setting, whose median counts.")
+@click.option("--seeds", default=3, type=click.IntRange(1), help="Runs of each setting, whose median counts.")
 @click.option("--cores", default=2, type=click.IntRange(1), help="Runs of one worker side by side.")
 @out_option
 @from_data_option

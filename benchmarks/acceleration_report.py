@@ -62,6 +62,7 @@ def marks(data: dict[str, Any]) -> dict[str, str]:
         "level": f"relu{facts['level']}_1",
         "side": f"{facts['side']} x {facts['side']}",
         "seeds": str(facts["seeds"]),
+        "average": "mean" if facts["seeds"] == 2 else "median",
         "steps": f"{facts['steps']:,}",
         "by_rate": ", ".join(f"{value:.2f} dB with {rate:g}" for rate, value in by_rate.items()),
         "rate": f"{facts['rate']:g}",

@@ -1,107 +1,139 @@
-"""Stylize every content in every style at 512 x 512, show all in one sheet, and print the mean measures.
+"""Twelve sample pairs before and after the votes were evened, with their measures; makes docs/looks.md.
 
-    python benchmarks/looks.py --contents photos/ --styles paintings/ --vgg19 vgg19.safetensors --sheet sheet.png
+    python benchmarks/looks.py --vgg19 vgg19.safetensors --out docs
+    python benchmarks/looks.py --from-data
 
-The contents themselves, not stylized, are measured too, for pairs are not equally hard. Pictures are cropped to their
-middle square and resized. The measures are those of `styleshuffle.evaluation.measures`, on VGG-19
-with reflected borders (Caffe weights, .safetensors or .pth with torchvision's names), or on the compact encoder.
+Before: the default of version 0.1.0 as settings. After: today's default.
 """
 
 from __future__ import annotations
 
-import ast
-import random
-import statistics
-import time
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import click
 import torch
+from common import DOCS, SAMPLES, command_options, from_data_option, machine, out_option
+from pages import read_data, table, write_data, write_page
 from pictures import sheet, square
 from torch import Tensor
 
-from styleshuffle import Stylizer
+from styleshuffle import Settings, Stylizer
 from styleshuffle.evaluation.measures import Measures, measure
-from styleshuffle.images import READABLE
 from styleshuffle.networks.vgg import load_compact, load_vgg19
 
-SIDE = 512
+PAIRS = (
+    ("cat", "swirling_night"),
+    ("astronaut", "autumn_avenue"),
+    ("coffee", "stained_glass"),
+    ("rocket", "swirling_night"),
+    ("camera", "block_print_waves"),
+    ("cat", "watercolour_lake"),
+    ("coffee", "pointillist_river"),
+    ("astronaut", "byzantine_mosaic"),
+    ("rocket", "autumn_avenue"),
+    ("camera", "pen_engraving"),
+    ("astronaut", "swirling_night"),
+    ("coffee", "watercolour_lake"),
+)
+AFTER = Settings()
+BEFORE = replace(
+    AFTER,
+    content_weights=(0.4, 0.4, 0.8, 0.9),
+    flat_weights=(0.4, 0.4, 0.8, 0.9),
+    encoder_blends=(0.7, 0.5, 0.45),
+    patch_sizes=(3, 3, 3, 3),
+    contiguity=0.0,
+    evening=0.0,
+    tone=0.0,
+    noise=0.0,
+    brushwork=0.0,
+    palette=0.6,
+    optimizer="adam",
+)
+WAYS = {"before": BEFORE, "after": AFTER}
 MEASURES = tuple(Measures.__dataclass_fields__)
+SHOWN, ROWS = 384, 4  # pixels of a picture in a sheet, and pairs in a sheet
 
 
-def picture_files(folder: Path, pattern: str) -> list[Path]:
-    """Files of a folder that can be read as pictures."""
-    return sorted(path for path in folder.glob(pattern) if path.suffix.lower() in READABLE)
+def run(size: int, judge: Any, judge_name: str) -> tuple[dict[str, Any], list[list[Tensor]]]:
+    """Data of the page, and the pictures of each pair: content, style, before, after."""
+    stylizers = {way: Stylizer(settings, device="cpu") for way, settings in WAYS.items()}
+    pairs, pictures = [], []
+    for content_name, style_name in PAIRS:
+        content, style = (
+            square(SAMPLES / f"{kind}/{name}.jpg", size)
+            for kind, name in (("content", content_name), ("style", style_name))
+        )
+        row = {"content": content_name, "style": style_name}
+        results = []
+        for way, stylizer in stylizers.items():
+            results.append(stylizer.apply(content, stylizer.prepare(style)))
+            row[way] = asdict(measure(judge, results[-1], content, style))
+        pairs.append(row)
+        pictures.append([content, style, *results])
+        click.echo(f"{content_name} in {style_name}", err=True)
+    facts = {
+        "size": size,
+        "machine": machine(),
+        "judge": judge_name,
+        "before": command_options(BEFORE, AFTER),
+    }
+    return {"facts": facts, "pairs": pairs}, pictures
+
+
+def marks(data: dict[str, Any]) -> dict[str, str]:
+    """The marks of the page, and their values."""
+    facts, pairs = data["facts"], data["pairs"]
+    rows = []
+    for number, pair in enumerate(pairs, start=1):
+        for way in WAYS:
+            name = f"{number}. {pair['content']}, {pair['style'].replace('_', ' ')}" if way == "before" else ""
+            rows.append([name, way, *(f"{pair[way][measure_]:.3f}" for measure_ in MEASURES)])
+    for way in WAYS:
+        means = [fmean(pair[way][measure_] for pair in pairs) for measure_ in MEASURES]
+        rows.append([f"**mean, {way}**", way, *(f"**{mean:.3f}**" for mean in means)])
+    return {
+        "pairs": str(len(pairs)),
+        "size": str(facts["size"]),
+        "machine": facts["machine"],
+        "judge": facts["judge"],
+        "before_options": facts["before"],
+        "table": table(["pair", "", *MEASURES], rows),
+    }
+
+
+def draw(pictures: Sequence[Sequence[Tensor]], folder: Path) -> None:
+    """A row for each pair: content, style, before, after."""
+    for number, start in enumerate(range(0, len(pictures), ROWS), start=1):
+        sheet(pictures[start : start + ROWS], SHOWN).save(folder / f"looks_{number}.jpg", quality=88)
 
 
 @click.command()
-@click.option("--contents", required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--styles", required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--content-pattern", default="*", show_default=True, help="Which files of --contents.")
-@click.option("--style-pattern", default="*", show_default=True, help="Which files of --styles.")
-@click.option("--pairs", type=int, help="Draw so many pairs, each picture once, instead of all with all.")
+@click.option("--size", default=512, show_default=True, type=click.IntRange(64), help="Side of the squares.")
 @click.option("--vgg19", type=click.Path(path_type=Path), help="Measure on VGG-19 from this file.")
-@click.option("--sheet", "sheet_file", type=click.Path(path_type=Path), help="Write all pictures here.")
-@click.option("--thumbnail", default=256, show_default=True, help="Side of a picture in the sheet.")
-@click.option("--set", "settings", multiple=True, help="A setting, or encoder, weights, decoder, as name=value.")
-@click.option("--no-measures", is_flag=True)
-def main(
-    contents: Path,
-    styles: Path,
-    content_pattern: str,
-    style_pattern: str,
-    pairs: int | None,
-    vgg19: Path | None,
-    sheet_file: Path | None,
-    thumbnail: int,
-    settings: tuple[str, ...],
-    no_measures: bool,
-) -> None:
-    content_paths, style_paths = picture_files(contents, content_pattern), picture_files(styles, style_pattern)
-    chosen = {name: _value(value) for name, value in (setting.split("=") for setting in settings)}
-    stylizer = Stylizer(**chosen)
-    judge = load_vgg19(vgg19) if vgg19 else load_compact()
-    judge = judge.to(memory_format=torch.channels_last)
-    stylized: list[Measures] = []
-    unstylized: list[Measures] = []
-    seconds: list[float] = []
-
-    def stylize(content_path: Path, style_path: Path) -> tuple[Tensor, Tensor, Tensor]:
-        content, style = square(content_path, SIDE), square(style_path, SIDE)
-        start = time.perf_counter()
-        output = stylizer.apply(content, stylizer.prepare(style))
-        seconds.append(time.perf_counter() - start)
-        if not no_measures:
-            stylized.append(measure(judge, output, content, style))
-            unstylized.append(measure(judge, content, content, style))
-        return content, style, output
-
-    rows: list[Sequence[Tensor | None]] = []
-    if pairs:
-        draw = random.Random(0)
-        drawn = zip(draw.sample(content_paths, pairs), draw.sample(style_paths, pairs), strict=True)
-        rows += [stylize(*pair) for pair in drawn]
+@out_option
+@from_data_option
+def main(size: int, vgg19: Path | None, out: Path | None, from_data: bool) -> None:
+    """Show what evening changed."""
+    out = out or (DOCS if from_data else None)
+    if from_data and out:
+        data = read_data(out / "looks.json")
     else:
-        rows.append([None, *(square(path, SIDE) for path in style_paths)])
-        for content_path in content_paths:
-            outputs = [stylize(content_path, style_path)[2] for style_path in style_paths]
-            rows.append([square(content_path, SIDE), *outputs])
-    if sheet_file:
-        sheet(rows, thumbnail).save(sheet_file)
-    for title, measures in (("contents", unstylized), ("results", stylized)):
-        if measures:
-            means = (f"{name} {statistics.fmean(getattr(pair, name) for pair in measures):.3f}" for name in MEASURES)
-            print(f"{title:<8}", *means, sep="  ")
-    print(f"pairs {len(seconds)}  seconds {statistics.median(seconds):.2f}")
-
-
-def _value(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)  # 8, 0.02, or 0.4,0.3,0.8,0.9
-    except (ValueError, SyntaxError):
-        return text
+        judge = load_vgg19(vgg19) if vgg19 else load_compact()
+        judge = judge.to(memory_format=torch.channels_last)
+        data, pictures = run(size, judge, "VGG-19" if vgg19 else "the compact encoder")
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            draw(pictures, out)
+    values = marks(data)
+    click.echo(values["table"])
+    if out:
+        write_data(out / "looks.json", data)
+        write_page(out, "looks", values)
 
 
 if __name__ == "__main__":

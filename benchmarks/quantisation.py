@@ -155,7 +155,7 @@ def train(run: Run, task: Task, rank: int, setup: Setup, bar: tqdm) -> Outcome:
         bar.update()
     if quantized:
         up, down, _ = quantized.protocol_bytes
-        sent = others * (quantized.bytes_sent - handed) / (setup.steps - 1)
+        sent = (quantized.bytes_sent - handed) / (setup.steps - 1)
     else:
         up = down = 4 * sum(parameter.numel() for parameter in parameters)
         sent = 2 * others / setup.workers * up  # of a ring

@@ -195,7 +195,9 @@ class Pipeline:
 
     def _structure(self, features: dict[int, Tensor]) -> Tensor | None:
         """Where the content has structure; None if no setting looks at that."""
-        if self.settings.flat_weights == self.settings.content_weights and not self.settings.brushwork:
+        settings = self.settings
+        alike = settings.flat_weights == settings.content_weights
+        if alike and not settings.contiguity and not settings.brushwork:
             return None
         level = min(self.settings.levels, key=lambda level: abs(level - _STRUCTURE_LEVEL))
         return structure(features[level])

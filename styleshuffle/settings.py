@@ -146,19 +146,19 @@ class Settings:
         1000,
     )
     content_weights: tuple[float, ...] = _setting(
-        (0.45, 0.4, 0.6, 0.7),
+        (0.45, 0.4, 0.7, 0.8),
         float,
         "Alpha: share of the content in each blend, at strength 0.5.",
         levels=(4, 3, 2, 1),
     )
     flat_weights: tuple[float, ...] = _setting(
-        (0.45, 0.4, 0.3, 0.1),
+        (0.6, 0.5, 0.45, 0.3),
         float,
         "The same where the content is flat: a sky, a wall, a cheek.",
         levels=(4, 3, 2, 1),
     )
     encoder_blends: tuple[float, ...] = _setting(
-        (0.6, 0.5, 0.45),
+        (0.8, 0.7, 0.6),
         float,
         "How much of that content is the encoder's own, not the coarser level's result, at strength 0.5; for relu3_1 to "
         "relu1_1.",
@@ -185,6 +185,13 @@ class Settings:
         "prices",
         "counts",
     )
+    contiguity: float = _setting(
+        0.3,
+        float,
+        "What continuing the neighbours' patches is worth where the content is flat, in units of cosine.",
+        0,
+        2,
+    )
     recolour: bool = _setting(
         True, bool, "Move the content's features to the style's colours (mean, covariance) before they are blended."
     )
@@ -192,19 +199,19 @@ class Settings:
         1.0, float, "How far colours follow the content over wide areas, where they would else drift like smoke."
     )
     tone: float = _setting(
-        0.5,
+        0.25,
         float,
         "How far dark places of the content stay dark, and light ones light, whatever the style has there.",
     )
     noise: float = _setting(
-        2.0,
+        5.0,
         float,
         "Least deviation of the content, in levels of 255: where it is flatter it gets noise, which becomes strokes.",
         0,
         64,
     )
     brushwork: float = _setting(
-        1.0, float, "How far strokes in flat places of the content get the contrast of the style's own."
+        0.5, float, "How far strokes in flat places of the content get the contrast of the style's own."
     )
     palette: float = _setting(
         0.8, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."
@@ -285,6 +292,7 @@ AUTHORS = Settings(
     content_weights=(0.5, 0.5, 0.5, 0.5),
     flat_weights=(0.5, 0.5, 0.5, 0.5),
     encoder_blends=(0.0, 0.0, 0.0),
+    contiguity=0.0,
     recolour=False,
     evening=0.0,
     tone=0.0,

@@ -68,7 +68,10 @@ def test_the_refusal_names_what_is_needed_what_there_is_and_the_remedy(monkeypat
     monkeypatch.setattr("styleshuffle.devices._memory_of", lambda device: 4 * 2**30)
     with pytest.raises(MemoryShortage) as refusal:
         check_memory(torch.device("cpu"), pixels=2**20, bytes_a_pixel=8192)
-    assert str(refusal.value) == "work_size: needs about 8.6 GiB of 4.0; lower `work_size` or `size`"
+    assert (
+        str(refusal.value)
+        == "work_size: needs about 8.6 GiB of memory, but the device has 4.0 GiB; lower `work_size` or `size`"
+    )
 
 
 def test_a_gpu_has_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -323,7 +323,7 @@ def test_usage_penalty_goes_from_popular_patches_to_all() -> None:
     shares = []
     for usage_penalty in (0.0, 1.0):
         turns: list[Turn] = []
-        stylizer = Stylizer(usage_penalty=usage_penalty, device="cpu")
+        stylizer = Stylizer(usage_penalty=usage_penalty, contiguity=0, tone=0, device="cpu")  # which hold against it
         stylizer.apply(content, stylizer.prepare(style), watch=turns.append)
         nnf = [turn.nnf for turn in turns if turn.level == 4][-1]
         shares.append(float((usage(nnf) > 0).float().mean()))

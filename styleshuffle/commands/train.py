@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,8 @@ from .training_options import plan_of, training_options
 
 if TYPE_CHECKING:
     from ..training.loop import TrainingPlan, TrainingProgress
+    from ..training.stopping import Stopping
+    from ..training.workers import Workers
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -41,8 +44,8 @@ def _training(function: Callable[..., None]) -> Callable[..., None]:
         try:
             with _warnings_shown(console):
                 function(console, **options)
-        except SystemExit:  # after a signal; torchrun sends it to all workers when a worker has ended
-            if _several():
+        except SystemExit as ended:  # after a signal; torchrun sends it to all workers when a worker has ended
+            if _several() and type(ended) is SystemExit:  # a `Stopped` run has written its checkpoint
                 console.error(
                     WorkerError(
                         f"worker {os.environ['RANK']}: told to stop by torchrun, because another worker has ended; see "
@@ -76,20 +79,25 @@ def encoder(console: Console, teacher: Path, convention: str | None, **options: 
     from ..networks.vgg import load_vgg19
     from ..networks.weights import save_tensors
     from ..training import data, distillation
+    from ..training.agreement import check_network
+    from ..training.stopping import stopping
     from ..training.workers import joined
 
     with joined(options["device"], options["timeout"]) as workers:
         _hush(console, workers.first)
         teacher_net = load_vgg19(teacher, convention).to(workers.device)
+        check_network(workers, "weights of the teacher", teacher_net.fingerprint())
         train_paths, held_out = data.split(options["images"], options["holdout"], plan.seed)
-        crops = _crops(console, train_paths, options, plan)
+        crops = _crops(console, train_paths, options, plan, workers)
         with _bar(console, "teacher", len(crops)) as bar:
             targets = distillation.teacher_targets(
                 teacher_net, crops, plan.folder / "targets.safetensors", tick=lambda done: bar.update(done - bar.n)
             )
         torch.manual_seed(plan.seed)
         student = distillation.Student().to(workers.device)
-        _watch(console, distillation.distil(student, crops, targets, plan, workers), "encoder")
+        with stopping() as wish:
+            plan = replace(plan, stop=wish.asked)
+            _watch(console, distillation.distil(student, crops, targets, plan, workers), "encoder", wish)
     if workers.first:
         student.eval()
         save_tensors(student.vgg.half().state_dict(), plan.folder / "encoder.safetensors")
@@ -136,22 +144,27 @@ def decoder(
     from ..networks.decoder import load_decoder, save_decoder
     from ..networks.vgg import load_encoder
     from ..training import data, decoding
+    from ..training.agreement import check_network
+    from ..training.stopping import stopping
     from ..training.workers import joined
 
     with joined(options["device"], options["timeout"]) as workers:
         _hush(console, workers.first)
         encoder_net = load_encoder(encoder, weights, convention, progress=workers.first and not console.quiet)
         encoder_net = encoder_net.to(workers.device).to(memory_format=torch.channels_last)
+        check_network(workers, "weights of the encoder", encoder_net.fingerprint())
         train_paths, held_out = data.split(options["images"], options["holdout"], plan.seed)
-        crops = _crops(console, train_paths, options, plan)
+        crops = _crops(console, train_paths, options, plan, workers)
         torch.manual_seed(plan.seed)
         net = decoding.WhitenedDecoder(encoder_net, crops[:256]).to(workers.device)
         if start is not None:
             net.start_from(load_decoder(encoder_net, start))
         pictures, unreadable = data.centre_crops(held_out, 256)
         _tell_unreadable(console, unreadable, held_out)
-        steps = decoding.learn(net, encoder_net, crops, plan, perceptual, workers, pictures[:4])
-        _watch(console, steps, "decoder")
+        with stopping() as wish:
+            plan = replace(plan, stop=wish.asked)
+            steps = decoding.learn(net, encoder_net, crops, plan, perceptual, workers, pictures[:4])
+            _watch(console, steps, "decoder", wish)
     if workers.first:
         plain = net.folded(encoder_net)
         save_decoder(plain, encoder_net, plan.folder / "decoder.safetensors")
@@ -189,10 +202,13 @@ def refiner(console: Console, start: Path | None, count: int, pairs_on: str | No
     from ..networks.refiner import Refiner, load_refiner, save_refiner
     from ..stylizer import Stylizer
     from ..training import pairs, refining
+    from ..training.agreement import check_options
+    from ..training.stopping import stopping
     from ..training.workers import joined
 
     with joined(options["device"], options["timeout"]) as workers:
         _hush(console, workers.first)
+        check_options(workers, options)
         networks = {name: options[name] for name in ("encoder", "weights", "convention", "decoder")}
         place = pairs_on or str(workers.device)
         stylizer = Stylizer(device=place, refine=0, show_download=not console.quiet, **networks)
@@ -208,8 +224,10 @@ def refiner(console: Console, start: Path | None, count: int, pairs_on: str | No
         net = Refiner(encoder_net.channels) if start is None else load_refiner(encoder_net, start).requires_grad_()
         net = net.train().to(workers.device).to(memory_format=torch.channels_last)
         torch.backends.cudnn.benchmark = True  # from here on all crops have the same size
-        steps = refining.learn(net, encoder_net, made, options["crops"], options["side"], plan, workers, measured)
-        _watch(console, steps, "refiner")
+        with stopping() as wish:
+            plan = replace(plan, stop=wish.asked)
+            steps = refining.learn(net, encoder_net, made, options["crops"], options["side"], plan, workers, measured)
+            _watch(console, steps, "refiner", wish)
     if workers.first:
         save_refiner(net, encoder_net, plan.folder / "refiner.safetensors")
         _report(console, plan.folder, refining.report(net, encoder_net, measured))
@@ -236,14 +254,17 @@ def _warnings_shown(console: Console) -> Iterator[None]:
         yield
 
 
-def _crops(console: Console, paths: list[Path], options: dict[str, Any], plan: TrainingPlan) -> Any:
+def _crops(console: Console, paths: list[Path], options: dict[str, Any], plan: TrainingPlan, workers: Workers) -> Any:
     from ..training import data
+    from ..training.agreement import check_crops, check_options
 
+    check_options(workers, options)
     with _bar(console, "crops", options["crops"]) as bar:
         crops, unreadable = data.random_crops(
             paths, options["crops"], options["side"], plan.seed, lambda done: bar.update(done - bar.n)
         )
     _tell_unreadable(console, unreadable, paths)
+    check_crops(workers, crops)
     return crops
 
 
@@ -256,21 +277,41 @@ def _tell_unreadable(console: Console, unreadable: list[Path], paths: Iterable[P
 def _bar(console: Console, what: str, total: int) -> Any:
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=what, file=sys.stderr, disable=True if console.quiet else None, smoothing=0.1)
+    return tqdm(
+        total=total,
+        desc=what,
+        file=sys.stderr,
+        disable=True if console.quiet else None,
+        smoothing=0.1,
+        dynamic_ncols=True,
+        bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {remaining} to go{postfix}",
+    )
 
 
-def _watch(console: Console, steps: Iterable[TrainingProgress], what: str) -> None:
-    bar = None
+def _watch(console: Console, steps: Iterable[TrainingProgress], what: str, wish: Stopping) -> None:
+    """Show the progress. If a signal has asked the run to stop, say so after its checkpoint, and end as asked."""
+    from ..training.lines import Lines
+    from ..training.stopping import Stopped
+
+    bar, lines, progress = None, None, None
     try:
         for progress in steps:
-            if bar is None:  # made late, because earlier messages would break it
+            if bar is None or lines is None:  # made late, because earlier messages would break it
                 bar = _bar(console, what, progress.steps)
                 bar.n = bar.initial = progress.step - 1
+                lines = Lines(what, progress.steps, progress.step - 1, console.note)
             bar.update()
-            bar.set_postfix({name: f"{loss:.4f}" for name, loss in progress.losses.items()}, refresh=False)
+            bar.set_postfix_str(f"loss {sum(progress.losses.values()):.4f}", refresh=False)
+            if bar.disable:
+                lines.step(progress.step, progress.losses)
     finally:
         if bar is not None:
             bar.close()
+    if progress is not None and progress.stopped:
+        console.note(f"{what}: stopped after step {progress.step:,}; the same command with --resume continues from there")
+        if wish.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise Stopped(128 + (wish.signal or signal.SIGTERM))
 
 
 def _report(console: Console, folder: Path, figures: dict[str, float]) -> None:

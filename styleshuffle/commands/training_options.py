@@ -51,7 +51,12 @@ _RUN = [
         help="Stop after this many minutes, including the reading of pictures, even if --steps are not done; the "
         "step size of adam falls to 0 in that time.",
     ),
-    click.option("--batch", default=8, type=click.IntRange(1), help="Crops that each worker sees a step."),
+    click.option(
+        "--batch",
+        default=8,
+        type=click.IntRange(1),
+        help="Crops that each worker sees a step; for a decoder at least a crop for each of its levels, 4.",
+    ),
     click.option("--crops", default=4800, type=click.IntRange(8), help="Crops to train on."),
     click.option("--side", default=128, type=click.IntRange(32), help="Side of a crop, in pixels."),
 ]
@@ -89,6 +94,19 @@ _OPTIMIZER = [
         type=click.Choice([*map(str, range(2, 17)), "none"]),
         metavar="[2..16|none]",
         help="Bits of the weights that quantized-adam computes gradients at (default: none).",
+    ),
+    click.option(
+        "--weight-range",
+        type=click.FloatRange(0, min_open=True),
+        help="Fixed range of the rounded weights, 0.5 in the paper, which clips larger weights; default: the range of "
+        "each tensor.",
+    ),
+    click.option(
+        "--byte-budget",
+        type=click.IntRange(1),
+        metavar="BYTES",
+        help="Most bytes that a worker of quantized-adam may send a step. Within it, tensors get more bits where "
+        "rounding holds back too much.",
     ),
     click.option(
         "--no-error-feedback", is_flag=True, help="Do not make up for the rounding of gradients; for comparison."
@@ -160,6 +178,7 @@ def _optimizer_settings(options: dict[str, Any]) -> dict[str, Any]:
     for name in ("gradient_bits", "weight_bits"):
         if options[name]:
             settings[name] = None if options[name] == "none" else int(options[name])
+    settings |= {name: options[name] for name in ("weight_range", "byte_budget") if options[name] is not None}
     if options["no_error_feedback"]:
         settings["error_feedback"] = False
     for name in settings.keys() - {"r", "s", "a"}:

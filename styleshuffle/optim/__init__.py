@@ -2,12 +2,15 @@
 
 from .convergence import Condition, Convergence, check_convergence
 from .generic_adam import GenericAdam
-from .quantized_adam import ProtocolBytes, QuantizedAdam, merged_state
+from .merging import merged_state
+from .quantized_adam import ProtocolBytes, QuantizedAdam
+from .weights import PackedWeights
 
 __all__ = [
     "Condition",
     "Convergence",
     "GenericAdam",
+    "PackedWeights",
     "ProtocolBytes",
     "QuantizedAdam",
     "check_convergence",

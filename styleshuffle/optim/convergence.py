@@ -8,7 +8,8 @@ Chen, Shen, Zou and Liu, "Towards practical Adam: non-convexity, convergence the
 3. alpha_t / sqrt(1 - theta_t) is almost non-increasing: within a constant factor of a non-increasing sequence;
 4. sum_{t <= T} alpha_t sqrt(1 - theta_t) / (T alpha_T) tends to 0.
 
-The quotient in 4 also bounds the squared norm of the gradient, so its decay is the rate.
+The quotient in 4 also bounds the gradient, so its decay is the rate. As recalled, what it bounds is
+(E |grad f(x_tau)|^(4/3))^(3/2), tau drawn evenly from the first T steps; that is at most the mean of |grad f|^2.
 
 For alpha_t = eta / t^s and theta_t = 1 - a / t^r, condition 3 means 0 <= r <= 2 s and condition 4 means r > 0 and s < 1;
 the rate is T^(-r/2) where s + r/2 < 1, log T / T^(1-s) where it is 1 and T^(-(1-s)) where it is above. Ordinary Adam has
@@ -24,29 +25,37 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Literal
 
 from ..errors import SettingsError
 from .schedules import Schedule, Schedules
 
-HORIZON = 1_000_000  # steps over which functions are evaluated
-_LEAST_HORIZON = 1000
-_FLAT = 0.02  # exponents below it count as 0: no finite number of steps tells t^0.01 from a constant
+HORIZON = 1_000_000  # first steps, at all of which functions are evaluated
+LEAST_HORIZON = 1000
 
-_BETA = "0 <= beta_t <= beta < 1"
-_THETA = "theta_t in (0, 1), non-decreasing, limit above beta^2"
-_RATIO = "alpha_t / sqrt(1 - theta_t) almost non-increasing"
-_SUM = "sum of alpha_t sqrt(1 - theta_t) up to T / (T alpha_T) tends to 0"
+BETA = "0 <= beta_t <= beta < 1"
+THETA = "theta_t in (0, 1), non-decreasing, limit above beta^2"
+RATIO = "alpha_t / sqrt(1 - theta_t) almost non-increasing"
+SUM = "sum of alpha_t sqrt(1 - theta_t) up to T / (T alpha_T) tends to 0"
+
+Verdict = Literal["holds", "fails", "cannot tell"]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One of the four conditions: what it demands, whether it holds, and the numbers that say so."""
+    """One of the four conditions: what it demands, the verdict, and the numbers (or the reason) that say so."""
 
     name: str
-    holds: bool
+    verdict: Verdict
     evidence: str
+
+    @property
+    def holds(self) -> bool:
+        return self.verdict == "holds"
+
+    @property
+    def fails(self) -> bool:
+        return self.verdict == "fails"
 
 
 @dataclass(frozen=True)
@@ -55,10 +64,10 @@ class Convergence:
 
     Attributes:
         conditions: the four conditions, in the order of the module's docstring.
-        rate: how the bound on the squared gradient norm falls with the number of steps T, as in "log T / sqrt(T)";
-            "none" if a condition fails.
-        basis: "closed form", or up to which step the schedules were evaluated: numbers support, but cannot prove, what
-            is said about a limit.
+        rate: how the bound on the gradient falls with the number of steps T, as in "log T / sqrt(T)"; "none" unless all
+            conditions hold.
+        basis: "closed form", or where the schedules were evaluated: numbers support, but cannot prove, what is said
+            about a limit.
     """
 
     conditions: tuple[Condition, ...]
@@ -66,18 +75,31 @@ class Convergence:
     basis: str
 
     @property
+    def verdict(self) -> Verdict:
+        if self.converges:
+            return "holds"
+        return "fails" if any(condition.fails for condition in self.conditions) else "cannot tell"
+
+    @property
     def converges(self) -> bool:
-        return not self.failing
+        """Whether all conditions hold; "cannot tell" is not enough."""
+        return all(condition.holds for condition in self.conditions)
 
     @property
     def failing(self) -> tuple[Condition, ...]:
+        """The conditions that do not hold, as far as can be told."""
         return tuple(condition for condition in self.conditions if not condition.holds)
 
     def __str__(self) -> str:
-        verdict = f"holds, rate {self.rate}" if self.converges else "does not hold, convergence is not guaranteed"
-        lines = [f"Generic Adam's sufficient condition {verdict} ({self.basis})"]
+        said = {
+            "holds": f"holds, rate {self.rate}",
+            "fails": "does not hold, convergence is not guaranteed",
+            "cannot tell": "cannot be confirmed",
+        }[self.verdict]
+        lines = [f"Generic Adam's sufficient condition {said} ({self.basis})"]
+        words = {"holds": "holds", "fails": "FAILS", "cannot tell": "CANNOT TELL"}
         for number, condition in enumerate(self.conditions, start=1):
-            lines.append(f"  {number}. {'holds' if condition.holds else 'FAILS'}: {condition.name}: {condition.evidence}")
+            lines.append(f"  {number}. {words[condition.verdict]}: {condition.name}: {condition.evidence}")
         return "\n".join(lines)
 
 
@@ -91,24 +113,26 @@ def check_convergence(
     theta: Schedule | None = None,
     horizon: int = HORIZON,
 ) -> Convergence:
-    """Check the condition, in closed form for the family and on the first ``horizon`` steps for functions.
+    """Check the condition, in closed form for the family, by evaluation for functions.
+
+    Functions are evaluated at the steps t = 1, 2, ... up to ``horizon`` and at some steps far beyond, up to 10^12. Where
+    the values do not settle on powers of t, or a function ends early, the verdict is "cannot tell", with the reason.
 
     Args:
         s, r, a, beta, alpha, theta: as of `GenericAdam`; eta does not matter.
-        horizon: steps t = 1, 2, ... at which functions are evaluated; 1000 or more.
+        horizon: first steps, at all of which functions are evaluated; 1000 or more.
 
     Raises:
         SettingsError: the horizon is too short.
     """
     schedules = Schedules(s=s, r=r, a=a, beta=beta, alpha=alpha, theta=theta)
-    if schedules.are_family:
+    if isinstance(beta, (int, float)) and schedules.are_family:
         return _of_family(s, r, a, beta)
-    if horizon < _LEAST_HORIZON:
-        raise SettingsError(f"horizon is {horizon}, too short to see a limit; use {_LEAST_HORIZON} or more")
-    return _measured(schedules, horizon)
+    if horizon < LEAST_HORIZON:
+        raise SettingsError(f"horizon is {horizon}, too short to see a limit; use {LEAST_HORIZON} or more")
+    from .evaluation import measured
 
-
-# ------------------------------------------------------------------------------------------------------- closed form
+    return measured(schedules, horizon)
 
 
 def _of_family(s: float, r: float, a: float, beta: float) -> Convergence:
@@ -116,15 +140,20 @@ def _of_family(s: float, r: float, a: float, beta: float) -> Convergence:
     inside = r >= 0 and (0 < a < 1 or (a == 1 and r > 0))  # theta_1 = 0 is let pass: it only forgets v_0
     range_ = "" if inside else "theta_t leaves (0, 1), "
     conditions = (
-        Condition(_BETA, 0 <= beta < 1, f"beta = {beta:g}"),
-        Condition(_THETA, inside and limit > beta**2, f"{range_}limit {limit:g}, beta^2 = {beta**2:g}"),
-        Condition(_RATIO, 0 <= r <= 2 * s, f"needs 0 <= r <= 2 s; r = {r:g}, 2 s = {2 * s:g}"),
-        Condition(_SUM, r > 0 and s < 1, f"needs r > 0 and s < 1; r = {r:g}, s = {s:g}"),
+        Condition(BETA, _verdict(0 <= beta < 1), f"beta = {beta:g}"),
+        Condition(THETA, _verdict(inside and limit > beta**2), f"{range_}limit {limit:g}, beta^2 = {beta**2:g}"),
+        Condition(RATIO, _verdict(0 <= r <= 2 * s), f"needs 0 <= r <= 2 s; r = {r:g}, 2 s = {2 * s:g}"),
+        Condition(SUM, _verdict(r > 0 and s < 1), f"needs r > 0 and s < 1; r = {r:g}, s = {s:g}"),
     )
-    return _report(conditions, s, r, "closed form")
+    return report(conditions, s, r, "closed form")
 
 
-def _report(conditions: tuple[Condition, ...], s: float, r: float, basis: str) -> Convergence:
+def _verdict(holds: bool) -> Verdict:
+    return "holds" if holds else "fails"
+
+
+def report(conditions: tuple[Condition, ...], s: float, r: float, basis: str) -> Convergence:
+    """The verdicts together, with the rate of alpha_t = 1 / t^s and 1 - theta_t = 1 / t^r if all hold."""
     holds = all(condition.holds for condition in conditions)
     return Convergence(conditions, _rate(s, r) if holds else "none", basis)
 
@@ -136,81 +165,3 @@ def _rate(s: float, r: float) -> str:
     exponent = 1 - s if logarithm or excess > 0 else r / 2
     power = "sqrt(T)" if exponent == 0.5 else f"T^{exponent:.3g}"
     return f"{'log T' if logarithm else '1'} / {power}"
-
-
-# ---------------------------------------------------------------------------------------------------------- measured
-
-
-def _measured(schedules: Schedules, horizon: int) -> Convergence:
-    steps = range(1, horizon + 1)
-    alpha, theta, beta = (
-        np.fromiter((at(t) for t in steps), float, horizon)
-        for at in (schedules.alpha_at, schedules.theta_at, schedules.beta_at)
-    )
-    conditions = [_beta_condition(beta), _theta_condition(theta, float(beta.max()))]
-    basis = f"evaluated for t = 1 to {horizon:,}"
-    undefined = _first("alpha_t is no positive number", ~((alpha > 0) & (alpha < np.inf))) or _first(
-        "theta_t leaves [0, 1)", ~((theta >= 0) & (theta < 1))
-    )
-    if undefined:
-        conditions += [Condition(name, False, undefined) for name in (_RATIO, _SUM)]
-        return Convergence(tuple(conditions), "none", basis)
-    root = np.sqrt(1 - theta)
-    conditions += [_ratio_condition(alpha / root), _sum_condition(alpha, root)]
-    return _report(tuple(conditions), -round(_exponent(alpha), 2), -round(2 * _exponent(root), 2), basis)
-
-
-def _beta_condition(beta: np.ndarray) -> Condition:
-    outside = _first("beta_t leaves [0, 1)", ~((beta >= 0) & (beta < 1)))
-    if outside:
-        return Condition(_BETA, False, outside)
-    gap = -_exponent(1 - np.maximum.accumulate(beta))
-    if gap > _FLAT:
-        return Condition(_BETA, False, f"beta_t tends to 1, as 1 - c / t^{gap:.2g}")
-    return Condition(_BETA, True, f"beta_t is at most {beta.max():g}")
-
-
-def _theta_condition(theta: np.ndarray, beta: float) -> Condition:
-    # theta_1 = 0 is let pass: the first step forgets v_0, nothing worse
-    inside = (theta > 0) & (theta < 1)
-    inside[0] |= theta[0] == 0
-    outside = _first("theta_t leaves (0, 1)", ~inside) or _first("theta_t decreases", np.diff(theta, prepend=0) < -1e-12)
-    if outside:
-        return Condition(_THETA, False, outside)
-    closing = -_exponent(1 - theta)
-    limit = f"rises to 1 as 1 - c / t^{closing:.2g}" if closing > _FLAT else f"ends at {theta[-1]:g}"
-    above = closing > _FLAT or theta[-1] > beta**2
-    return Condition(_THETA, bool(above), f"theta_t {limit}, beta^2 = {beta**2:g}")
-
-
-def _ratio_condition(ratio: np.ndarray) -> Condition:
-    # the smallest constant: by how much a value exceeds an earlier one at most; it must stop growing
-    factor = np.maximum.accumulate(ratio / np.minimum.accumulate(ratio))
-    growth = _exponent(factor)
-    evidence = f"no value exceeds an earlier one by more than the factor {factor[-1]:.3g}"
-    if growth > _FLAT:
-        evidence += f", which grows as t^{growth:.2g}"
-    return Condition(_RATIO, bool(growth <= _FLAT), evidence)
-
-
-def _sum_condition(alpha: np.ndarray, root: np.ndarray) -> Condition:
-    steps = np.arange(1, len(alpha) + 1)
-    quotient = np.cumsum(alpha * root) / (steps * alpha)
-    exponent = _exponent(quotient)
-    some = [len(alpha) // 100, len(alpha) // 10, len(alpha)]
-    values = ", ".join(f"{quotient[step - 1]:.3g}" for step in some)
-    places = ", ".join(f"{step:,}" for step in some)
-    evidence = f"{values} at T = {places}; there it goes as T^{exponent:.2g}"
-    return Condition(_SUM, bool(exponent < -_FLAT), evidence)
-
-
-def _first(what: str, where: np.ndarray) -> str | None:
-    """Where something first happens, if it does."""
-    return f"{what}, first at t = {int(where.argmax()) + 1:,}" if where.any() else None
-
-
-def _exponent(values: np.ndarray) -> float:
-    """p of the power t^p that fits positive values best over the last tenfold of the steps."""
-    steps = np.unique(np.geomspace(len(values) / 10, len(values), 200).astype(int))
-    slope, _ = np.polyfit(np.log(steps), np.log(values[steps - 1]), 1)
-    return float(slope)

@@ -19,8 +19,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import fields
-from numbers import Real
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -28,21 +27,14 @@ from torch.optim import Optimizer
 
 from ..errors import SettingsError
 from .convergence import check_convergence
+from .kernel import KERNEL_ON, KERNEL_TYPES, step_adam
 from .schedules import Schedule, Schedules
+from .settings import check_settings, refuse_gradient
 
 _SCHEDULES = tuple(field.name for field in fields(Schedules))
-_RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
-    "lr": (lambda value: 0 <= value < math.inf, "a number of at least 0"),
-    "s": (lambda value: 0 <= value < math.inf, "a number of at least 0"),
-    "r": (lambda value: 0 <= value < math.inf, "a number of at least 0"),
-    "a": (lambda value: 0 < value <= 1, "a number above 0 and at most 1"),
-    "beta": (lambda value: 0 <= value < 1, "a number of at least 0 and below 1, or a function of the step"),
-    "eps": (lambda value: 0 < value < math.inf, "a number above 0"),
-    "weight_decay": (lambda value: 0 <= value < math.inf, "a number of at least 0"),
-}
 _CONSTANTS = {"alpha": "s=0 makes a constant one", "theta": "r=0, a=1-theta makes a constant one"}
 _LR = 1e-2
-_CHECKED_STEPS = 100_000  # of functions, when an optimiser is made: under a tenth of a second
+_CHECKED_STEPS = 100_000  # of functions, when an optimiser is made: about a tenth of a second
 
 
 class GenericAdam(Optimizer):
@@ -62,8 +54,10 @@ class GenericAdam(Optimizer):
         eps: v_0, in units of the squared gradient; its share in v_t fades.
         weight_decay: as in `torch.optim.Adam` an L2 penalty: this multiple of the parameters is added to their gradients.
         maximize: go up instead of down.
-        foreach: update all parameters together, which is faster; False takes them one by one and saves the memory of
-            one more copy of them. Both compute the same, bit for bit.
+        fused: take torch's fused kernel of Adam, the fastest way, which also needs no memory besides the state; by
+            default wherever there is one and ``foreach`` is not given.
+        foreach: without the fused kernel, update all parameters together; False takes them one by one and saves the
+            memory of one more copy of them. These two compute the same, bit for bit; the kernel rounds otherwise.
 
     t counts the updates of a parameter, so a parameter that gets its first gradient later starts its schedules then.
     The state of a parameter is t ("step"), m ("mean") and v ("square"), in the parameter's precision; float16 is too
@@ -74,7 +68,7 @@ class GenericAdam(Optimizer):
 
     Raises:
         SettingsError: a setting is outside its range (also while stepping, if a function returns such a value);
-            a gradient is sparse, or a parameter is complex.
+            a gradient is sparse, or a parameter is complex; the state of another optimiser is loaded.
     """
 
     def __init__(
@@ -91,7 +85,8 @@ class GenericAdam(Optimizer):
         eps: float = 1e-12,
         weight_decay: float = 0.0,
         maximize: bool = False,
-        foreach: bool = True,
+        foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -105,6 +100,7 @@ class GenericAdam(Optimizer):
             "weight_decay": weight_decay,
             "maximize": maximize,
             "foreach": foreach,
+            "fused": fused,
         }
         super().__init__(params, defaults)
         self._warn()
@@ -113,7 +109,10 @@ class GenericAdam(Optimizer):
         for group in self.param_groups:
             report = check_convergence(**{name: group[name] for name in _SCHEDULES}, horizon=_CHECKED_STEPS)
             if not report.converges:
-                reasons = "; ".join(f"not met: {condition.name} ({condition.evidence})" for condition in report.failing)
+                reasons = "; ".join(
+                    f"{'not met' if condition.fails else 'not confirmed'}: {condition.name} ({condition.evidence})"
+                    for condition in report.failing
+                )
                 warnings.warn(f"GenericAdam may not converge with these schedules: {reasons}", stacklevel=3)
                 return
 
@@ -124,6 +123,11 @@ class GenericAdam(Optimizer):
         _check(group)
         super().add_param_group(group)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:  # of a state that was saved before there was this setting
+            group.setdefault("fused", None)
+
     def state_dict(self) -> dict[str, Any]:
         state = super().state_dict()
         for group in state["param_groups"]:
@@ -133,6 +137,8 @@ class GenericAdam(Optimizer):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if not all({"a", "weight_decay"} <= group.keys() for group in state_dict["param_groups"]):
+            raise SettingsError("the saved state is of another optimiser; load one of GenericAdam")
         functions = [{name: group[name] for name in _SCHEDULES if callable(group[name])} for group in self.param_groups]
         for saved, given in zip(state_dict["param_groups"], functions, strict=False):  # torch compares their number
             for name in _SCHEDULES:
@@ -145,6 +151,13 @@ class GenericAdam(Optimizer):
             for name, function in given.items():
                 group.setdefault(name, function)
 
+    @overload
+    def step(self, closure: None = ...) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch._disable_dynamo  # a compiled caller would be compiled anew for every t
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One update; returns the closure's loss, if there is one."""
@@ -157,40 +170,72 @@ class GenericAdam(Optimizer):
                 self._update(parameters, group, t)
         return loss
 
-    def _batches(self, group: dict[str, Any]) -> dict[tuple, list[Tensor]]:
-        """The group's parameters that have gradients, by the number of their next step, type and device."""
-        batches: dict[tuple, list[Tensor]] = {}
+    def _batches(self, group: dict[str, Any]) -> dict[tuple[Any, ...], list[Tensor]]:
+        """The group's parameters that have gradients, by the number of their next step, type, device and way."""
+        batches: dict[tuple[Any, ...], list[Tensor]] = {}
         for parameter in group["params"]:
             if parameter.grad is None:
                 continue
-            _refuse(parameter)
+            refuse_gradient(parameter, "GenericAdam")
             state = self.state[parameter]
             if not state:
                 state["step"] = 0
                 state["mean"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
                 state["square"] = torch.full_like(parameter, group["eps"], memory_format=torch.preserve_format)
-            alone = 0 if group["foreach"] else id(parameter)
-            batches.setdefault((state["step"] + 1, parameter.dtype, parameter.device, alone), []).append(parameter)
+            fused = _takes_kernel(parameter, state["mean"], group)
+            way = "fused" if fused else id(parameter) if group["foreach"] is False else "foreach"
+            batches.setdefault((state["step"] + 1, parameter.dtype, parameter.device, way), []).append(parameter)
         return batches
 
     def _update(self, parameters: list[Tensor], group: dict[str, Any], t: int) -> None:
-        """Step t of parameters of one type on one device."""
+        """Step t of parameters of one type on one device, in one way."""
         alpha, theta, beta = _at(t, group)
         states = [self.state[parameter] for parameter in parameters]
         means, squares = [state["mean"] for state in states], [state["square"] for state in states]
-        gradients = [parameter.grad for parameter in parameters]
-        if group["maximize"]:
-            gradients = torch._foreach_neg(gradients)
-        if group["weight_decay"]:
-            gradients = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
-        torch._foreach_mul_(squares, theta)
-        torch._foreach_addcmul_(squares, gradients, gradients, value=1 - theta)
-        # v becomes 0 where theta_1 = 0 meets a gradient of 0, and where it underflows: then m / sqrt(v) shall be about 0
-        torch._foreach_clamp_min_(squares, torch.finfo(parameters[0].dtype).tiny)
-        torch._foreach_lerp_(means, gradients, 1 - beta)
-        torch._foreach_addcdiv_(parameters, means, torch._foreach_sqrt(squares), value=-alpha)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if theta < 1 and _takes_kernel(parameters[0], means[0], group):
+            decay, maximize = group["weight_decay"], group["maximize"]
+            step_adam(parameters, gradients, means, squares, (alpha, theta, beta), decay, maximize)
+        else:
+            _step_by_lists(parameters, gradients, means, squares, (alpha, theta, beta), group)
         for state in states:
             state["step"] = t
+
+
+def _takes_kernel(parameter: Tensor, mean: Tensor, group: dict[str, Any]) -> bool:
+    """Whether the fused kernel is wanted and possible: it walks through the memory of all tensors alike."""
+    wanted = group["fused"] or (group["fused"] is None and group["foreach"] is None)
+    gradient = parameter.grad
+    return bool(
+        wanted
+        and gradient is not None
+        and parameter.dtype in KERNEL_TYPES
+        and parameter.device.type in KERNEL_ON
+        and gradient.dtype == parameter.dtype
+        and parameter.stride() == gradient.stride() == mean.stride()
+        and (parameter.is_contiguous() or parameter.is_contiguous(memory_format=torch.channels_last))
+    )
+
+
+def _step_by_lists(
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    means: list[Tensor],
+    squares: list[Tensor],
+    schedule: tuple[float, float, float],
+    group: dict[str, Any],
+) -> None:
+    alpha, theta, beta = schedule
+    if group["maximize"]:
+        gradients = list(torch._foreach_neg(gradients))
+    if group["weight_decay"]:
+        gradients = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
+    torch._foreach_mul_(squares, theta)
+    torch._foreach_addcmul_(squares, gradients, gradients, value=1 - theta)
+    # v becomes 0 where theta_1 = 0 meets a gradient of 0, and where it underflows: then m / sqrt(v) shall be about 0
+    torch._foreach_clamp_min_(squares, torch.finfo(parameters[0].dtype).tiny)
+    torch._foreach_lerp_(means, gradients, 1 - beta)
+    torch._foreach_addcdiv_(parameters, means, torch._foreach_sqrt(squares), value=-alpha)
 
 
 def _at(t: int, group: dict[str, Any]) -> tuple[float, float, float]:
@@ -206,19 +251,7 @@ def _at(t: int, group: dict[str, Any]) -> tuple[float, float, float]:
 
 
 def _check(group: dict[str, Any]) -> None:
-    for name, (fits, range_) in _RANGES.items():
-        value = group[name]
-        if name == "beta" and callable(value):
-            continue
-        if not (isinstance(value, Real) and fits(value)):
-            raise SettingsError(f"{name} is {value!r}; give {range_}")
+    check_settings(group, schedules=("beta",))
     for name, constant in _CONSTANTS.items():
         if not (group[name] is None or callable(group[name])):
             raise SettingsError(f"{name} is {group[name]!r}; give a function of the step ({constant})")
-
-
-def _refuse(parameter: Tensor) -> None:
-    if parameter.grad.layout != torch.strided:
-        raise SettingsError("GenericAdam cannot use a sparse gradient; make it dense (sparse=False in embeddings)")
-    if parameter.is_complex():
-        raise SettingsError("GenericAdam cannot train a complex parameter; train its torch.view_as_real")

@@ -1,4 +1,4 @@
-"""Adam on several workers that tell each other two bits a weight and step, and never lose what they rounded away.
+"""Adam on several workers that tell each other a few bits a weight and step, and never lose what they rounded away.
 
 Quantized Adam with error feedback (Chen, Shen, Huang and Liu, arXiv:2004.14180). Each of N workers i has its own data,
 its own gradient g of its own mini-batch and its own moments; with the schedules of generic Adam (`GenericAdam`):
@@ -7,7 +7,8 @@ its own gradient g of its own mini-batch and its own moments; with the schedules
     m = beta m + (1 - beta) g,            m_0 = 0
     sends     delta_i = Q_g(alpha_t m / sqrt(v) + e_i)
     keeps     e_i <- alpha_t m / sqrt(v) + e_i - delta_i,    e_i = 0 at first
-    all       x <- x - (1/N) sum of delta_i,    and compute the next gradient at Q_x(x)
+    server    x <- x - (1/N) sum of delta_i
+    all       compute the next gradient at Q_x(x)
 
 There is no bias correction. What one step rounds away the next steps make up for: x minus the mean of the e_i moves by
 exactly the mean of the unquantised updates. Without quantisation this is the mean of N local Adam updates, which is not
@@ -15,21 +16,21 @@ Adam on the mean gradient; the optimiser therefore does its own communication. *
 DistributedDataParallel**: it would average the gradients, in full precision, before the optimiser sees them. The formulas
 were written down from memory of the paper; the tests of the properties above are what vouches for them.
 
-The paper has a parameter server: deltas go up, quantised weights come down. Here the workers give each other their deltas
-(two collectives a step, of the scales and of the codes, always in this order); each decodes all of them and sums in the
-order of the ranks. So all hold bit-identical weights after every step, nothing needs to come down, and no process is
-special.
+**All workers must draw from the same data.** Each divides by the size of its own gradients, so with different data the
+limit is not the optimum of the mean loss: two workers with the gradients 10 (x - 1) and x + 1 should meet at 9 / 11,
+where these add up to 0, and stay near 0 or anywhere else between -1 and 1, for their steps are equally long whatever
+their gradients. This is in the nature of local Adams. It is noticed (see `probe`), and a warning says so.
+
+How updates travel is in `server`; that the workers stay in step, in `header`; what is certified, in `certificate`.
 """
 
 from __future__ import annotations
 
-import math
-import re
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
-from typing import Any, NamedTuple
+from dataclasses import asdict
+from typing import Any, NamedTuple, overload
 
 import torch
 import torch.distributed as dist
@@ -37,21 +38,28 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..errors import SettingsError, WorkerError
-from .quantisers import dequantise, packed_size, quantise, quantise_weights, scales
+from .budget import REVIEW
+from .certificate import Certificate
+from .copying import SameGroup, owned
+from .header import BYTES, GO, SKIP, USELESS, Header, check_alike, checksum, digest, exchange
+from .local import is_useless
+from .probe import Agreement
+from .rounding import Rounding
 from .schedules import Schedules
+from .settings import check_settings
+from .weights import PackedWeights
+from .worker import Worker
 
-_FLOAT = 4  # bytes
-_REASON = re.compile(r"(?:\[\S+\] )?(.*?)(?:\. |$)", re.MULTILINE)  # in gloo's errors: after the line of its source
-_LEAST_SQUARE = torch.finfo(torch.float32).tiny  # v is 0 where theta_1 = 0 meets a gradient of 0; m is then 0 too
+_SETTINGS = ("lr", "s", "r", "a", "beta", "eps", "weight_decay", "maximize")
+_CHECKSUM_EVERY = 50  # steps; it reads all weights
 
 
 class ProtocolBytes(NamedTuple):
     """Bytes that a step costs each worker in the paper's protocol, with a parameter server.
 
     Attributes:
-        up: the packed codes, a scale a tensor and a flag; this is also what a step here hands to the collectives.
-        down: the quantised weights, packed, and a scale a tensor (float32 weights without ``weight_bits``). Here nothing
-            is sent down; each worker instead receives what every other one sends up.
+        up: the packed codes with their scales, and the header.
+        down: the quantised weights, packed, or the quantised differences; what servers send down, if there are any.
         float32: the same, up or down, without quantisation.
     """
 
@@ -65,35 +73,45 @@ class QuantizedAdam(Optimizer):
 
     Use it on each of N processes of a torch.distributed process group (gloo for parameters on the CPU, NCCL for CUDA),
     each with its own mini-batches; or without a process group, as one worker that quantises but sends nothing. All
-    workers call `step` equally often.
+    workers call `step` equally often; GradScaler may call it (a step that one worker skips, all skip).
 
     Args:
         params: float32 parameters on one device, or groups of them, in the same order on all workers; any of the settings
-            up to ``eps`` can be a group's own. With ``named_parameters()`` (torch 2.6 or later), or a list
+            up to ``maximize`` can be a group's own. With ``named_parameters()`` (torch 2.6 or later), or a list
             ``param_names`` in each group, errors call parameters by their names.
-        lr, s, r, a, beta, eps: as in `GenericAdam`, numbers only: alpha_t = lr / t^s, theta_t = 1 - a / t^r; s = r = 0
-            is Adam with theta = 1 - a. Schedulers of torch may change lr, alike on all workers.
+        lr, s, r, a, beta, eps, weight_decay, maximize: as in `GenericAdam`, numbers only: alpha_t = lr / t^s,
+            theta_t = 1 - a / t^r; s = r = 0 is Adam with theta = 1 - a. Schedulers of torch may change lr.
         gradient_bits: what Q_g sends for a weight: 2 (ternary), 3 or 4 bits, or None to send float32 unrounded.
         weight_bits: of Q_x, 2 to 16, or None for weights in full precision. From the first step on the parameters hold
-            Q_x(x), so that is what the network runs with; x itself ("master") is in the state: see `full_precision`.
+            Q_x(x), so that is what the network runs with; see `full_precision`. Whoever changes the parameters between
+            two steps (alike on all workers) changes x.
+        weight_range: the fixed range of Q_x, 0.5 in the paper, beyond which weights are clipped; None for a scale of its
+            own for every tensor, which clips nothing.
         error_feedback: False forgets what rounding took away, for comparison.
+        server: True lets every worker serve a part of the weights, False lets everyone tell everyone; by default what
+            sends fewer bytes. See `server`.
+        server_bits: of the differences that servers send down, 2, 3 or 4, or None for float32; not used with weight_bits,
+            nor with gradient_bits=None, where float32 goes both ways.
+        byte_budget: most bytes that a worker may send a step. Bits of single tensors are then raised above those given,
+            where rounding holds back too much, as long as the budget lasts; see `budget`.
         process_group: the workers; the default group, if there is one, by default.
 
-    At its first step, and at the first one after loading a state, each worker checks that all are alike and takes over
-    the weights of rank 0 (its gradient is of its own weights then: seed or load all workers alike). A parameter without a
-    gradient counts as one with a gradient of 0, on any worker.
+    A worker whose network, settings or step differ, or whose weights were changed, is noticed by all at the next step. At
+    their first step, and at the first one after loading a state, all take over the weights of rank 0 (a gradient is of a
+    worker's own weights then: seed or load all workers alike). A parameter without a gradient counts as one with a
+    gradient of 0, on any worker.
 
-    The state of a parameter is t ("step"), m ("mean"), v ("square"), e ("error", only if it is fed back) and x ("master",
-    only with ``weight_bits``). All but t and x differ between workers: **each worker saves and loads its own
-    ``state_dict()``**. Then it goes on bit for bit; with another number of workers all load the `merged_state`.
-
-    Attributes:
-        bytes_sent: what this worker has handed to collectives since it was made, in bytes; 0 without a process group.
+    The state of a parameter is t ("step"), m ("mean"), v ("square"), e ("error", only if it is fed back), x ("master",
+    only with ``weight_bits``), and, of a server, what it has of e or x of its part ("served_error", "served_weights").
+    All but t and "master" differ between workers: **each worker saves and loads its own ``state_dict()``**. Then it
+    goes on bit for bit; with another number of workers all load the `merged_state`.
 
     Raises:
         SettingsError: a setting is outside its range, a parameter is not float32, or another optimiser's state is loaded.
         WorkerError: see `step`.
     """
+
+    _step_supports_amp_scaling = True  # GradScaler then calls `step` even where it found inf
 
     def __init__(
         self,
@@ -105,292 +123,273 @@ class QuantizedAdam(Optimizer):
         a: float = 0.9,
         beta: float = 0.9,
         eps: float = 1e-12,
+        weight_decay: float = 0.0,
+        maximize: bool = False,
         gradient_bits: int | None = 2,
         weight_bits: int | None = None,
+        weight_range: float | None = None,
         error_feedback: bool = True,
+        server: bool | None = None,
+        server_bits: int | None = 4,
+        byte_budget: int | None = None,
         process_group: dist.ProcessGroup | None = None,
     ) -> None:
-        if gradient_bits not in (None, 2, 3, 4):
-            raise SettingsError(f"gradient_bits is {gradient_bits}; it must be 2, 3, 4 or None")
-        if weight_bits is not None and weight_bits not in range(2, 17):
-            raise SettingsError(f"weight_bits is {weight_bits}; it must be 2 to 16, or None")
-        self.gradient_bits, self.weight_bits = gradient_bits, weight_bits
-        self.error_feedback = error_feedback and gradient_bits is not None  # nothing is rounded: nothing to feed back
+        self.rounding = Rounding(
+            gradient_bits, weight_bits, weight_range, error_feedback, server, server_bits, byte_budget
+        )
         self.process_group = process_group
-        self.bytes_sent = 0
-        super().__init__(params, {"lr": lr, "s": s, "r": r, "a": a, "beta": beta, "eps": eps})
+        self._bits: list[list[int]] | None = None  # of the codes of all tensors, up and down, after the first review
+        self._worker: Worker | None = None
+        self._new = True  # whether the weights of rank 0 are still to be taken over
+        self._certificate, self._agreement = Certificate(), Agreement()
+        self._loss = float("nan")
+        self._sent_before = 0
+        values = (lr, s, r, a, beta, eps, weight_decay, maximize)
+        super().__init__(params, dict(zip(_SETTINGS, values, strict=True)))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
+        if self._worker is not None and self._worker.served:
+            raise SettingsError("param_groups: parts are served already; add all groups before the first step")
         super().add_param_group(param_group)
-        _check(self.param_groups[-1])
-        self._met = False
+        check_settings(self.param_groups[-1])
+        for parameter in self.param_groups[-1]["params"]:
+            if parameter.dtype != torch.float32:
+                raise SettingsError(
+                    f"a parameter is {parameter.dtype}; QuantizedAdam takes float32 (use autocast to save time)"
+                )
+        self._bits = None
+        self._leave()
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        if not all(self.defaults.keys() <= group.keys() for group in state_dict["param_groups"]):
-            raise SettingsError("the saved state is of another optimiser; load one of QuantizedAdam")
-        super().load_state_dict(state_dict)
-        self._met = False
+    # ------------------------------------------------------------------------------------------------------- the step
 
+    @overload
+    def step(self, closure: None = ...) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch._disable_dynamo
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One update, with all workers; returns the closure's loss, if there is one.
 
         Raises:
-            WorkerError: on all workers alike if one has a gradient that is not finite, or too large to square, and at the
-                first step if two workers differ in their networks, settings or number of steps. On those that are left
-                if a worker is lost: at once with gloo if its process has ended, else when the process group's timeout is
-                over. (With NCCL torch's watchdog by default ends the process instead, after that timeout.) No part of the
-                step has been made then.
+            WorkerError: on all workers alike, before the step, if one has a gradient that is not finite or too large to
+                square (with GradScaler all skip the step instead), or if two workers differ. On those that are left if a
+                worker is lost: at once with gloo if its process has ended, else when the process group's timeout is
+                over; the weights are then as they were. (With NCCL torch's watchdog by default ends the process instead,
+                after that timeout.)
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if not self._met:
-            self._meet()
-        means, squares, updates = self._own_updates()
-        own, mean = self._exchange(updates, squares)
-        self._commit(means, squares, updates, own, mean)
-        return loss
-
-    def _own_updates(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """m, v and alpha m / sqrt(v) + e of every parameter after this step; the state is not changed yet."""
-        means, squares, updates = [], [], []
-        for group in self.param_groups:
-            _check(group)
-            states = [self.state[parameter] for parameter in group["params"]]
-            gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in group["params"]]
-            t = states[0]["step"] + 1
-            schedules = Schedules(group["s"], group["r"], group["a"], group["beta"])
-            theta = schedules.theta_at(t)
-            m = torch._foreach_lerp([state["mean"] for state in states], gradients, 1 - schedules.beta_at(t))
-            v = torch._foreach_mul([state["square"] for state in states], theta)
-            torch._foreach_addcmul_(v, gradients, gradients, 1 - theta)
-            torch._foreach_clamp_min_(v, _LEAST_SQUARE)
-            root, alpha = torch._foreach_sqrt(v), float(group["lr"]) * schedules.alpha_at(t)
-            if self.error_feedback:
-                updates += torch._foreach_addcdiv([state["error"] for state in states], m, root, alpha)
-            else:
-                updates += torch._foreach_mul(torch._foreach_div(m, root), alpha)
-            means += m
-            squares += v
-        return means, squares, updates
-
-    def _exchange(self, updates: list[Tensor], squares: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """This worker's delta and the mean of all workers', flat: all tensors one after another."""
-        useless = ~torch.stack([square.max() for square in squares]).isfinite()
-        flag = (useless.any() * (useless.byte().argmax() + 1)).float()  # number of the first such parameter, from 1
-        told = self._gather(torch.stack([*(scales(updates) if self.gradient_bits else []), flag])).tolist()
-        for rank, (*_, number) in enumerate(told):
-            if number:
+            self.tell_loss(loss)
+        worker = self._made()
+        told = exchange(self._header(worker), worker.link, worker.device)
+        check_alike(told, self._facts(), worker.link, worker.device)
+        if any(some.new for some in told):
+            worker.start_alike()
+        self._new = False
+        for rank, some in enumerate(told):
+            if some.state == USELESS:
                 raise WorkerError(
-                    f"worker {rank}: the gradient of {self._name(int(number) - 1)} is not finite, or too large to "
+                    f"worker {rank}: the gradient of {self._name(some.parameter)} is not finite, or too large to "
                     "square; all workers stopped before this step: lower lr, or clip the gradients"
                 )
-        if self.gradient_bits:
-            payload = quantise(updates, told[self._rank][:-1], self.gradient_bits)
-        else:
-            payload = torch.cat([update.flatten() for update in updates])
-        sizes = [update.numel() for update in updates]
-        total = own = None
-        for rank, received in enumerate(self._gather(payload)):
-            delta = dequantise(received, told[rank][:-1], sizes, self.gradient_bits) if self.gradient_bits else received
-            total = delta if total is None else total + delta
-            own = delta if rank == self._rank else own
-        return own, total / self._world
+        if any(some.state == SKIP for some in told):
+            self._certificate.skipped += 1
+            return loss
+        self._make_step(worker)
+        self._note(told)
+        return loss
 
-    def _commit(
-        self, means: list[Tensor], squares: list[Tensor], updates: list[Tensor], own: Tensor, mean: Tensor
-    ) -> None:
-        if self.error_feedback:
-            torch._foreach_sub_(updates, _split(own, updates))
-        for parameter, m, v, e in zip(self._parameters(), means, squares, updates, strict=True):
-            state = self.state[parameter]
-            state["step"] += 1
-            state["mean"], state["square"] = m, v
-            if self.error_feedback:
-                state["error"] = e
-        weights = self._weights()
-        # subtracting the mean, not adding -1/N times the sum: some processors would round that once, others twice
-        torch._foreach_sub_(weights, _split(mean, weights))
-        self._show_quantised()
+    def tell_loss(self, loss: float | Tensor) -> None:
+        """Say what the loss of this worker's mini-batch is, for the certificate; a closure's is known."""
+        self._loss = float(loss)
+
+    def _made(self) -> Worker:
+        if self._worker is None:
+            self._worker = Worker(self.param_groups, self.state, self.rounding, self.process_group, self._bits)
+            self._worker.link.bytes_sent = self._sent_before
+        return self._worker
+
+    def _header(self, worker: Worker) -> Header:
+        scale, found = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
+        largest = worker.local.load(self.param_groups, 1.0 if scale is None else float(scale))
+        state = SKIP if found is not None and float(found) else USELESS if is_useless(largest) else GO
+        sums, gradient = Header.probe, float("nan")
+        if state == GO:
+            sums, gradient = worker.probe.look(worker.local.work, worker.local.square)
+        loss, self._loss = self._loss, float("nan")
+        checked = self._steps % _CHECKSUM_EVERY == 0 and worker.link.world > 1
+        up, down, exact = worker.exchange.up, worker.exchange.down, worker.exact
+        tells_weights = exact is not None and (worker.served or worker.link.rank == 0)
+        return Header(
+            step=self._steps,
+            digest=digest(self._facts()),
+            state=state,
+            parameter=worker.local.useless() if state == USELESS else 0,
+            new=int(self._new),
+            checksum=checksum(worker.parameters) if checked else 0,
+            largest=largest if state == GO else 0.0,
+            update=float(up.value),
+            update_error=float(up.error),
+            served=float(down.value),
+            served_error=float(down.error),
+            weights_error=float(exact.error) if exact is not None and tells_weights else 0.0,
+            loss=loss,
+            gradient=gradient,
+            probe=sums,
+        )
+
+    def _make_step(self, worker: Worker) -> None:
+        times = [self.state[group["params"][0]]["step"] + 1 for group in self.param_groups]
+        review = self.rounding.feeds_back and times[0] % REVIEW == 0
+        tables = worker.make_step(self.param_groups, times, review)
+        for parameter in worker.parameters:
+            self.state[parameter]["step"] += 1
+        if tables is not None:
+            self._certificate.floor = f"at step {times[0]} " + worker.review(tables, self.param_groups, times)
+            self._bits = worker.bits
+
+    def _note(self, told: list[Header]) -> None:
+        if self._agreement.add([some.probe for some in told]):
+            warnings.warn(
+                f"the workers' gradients differ by more than chance (by {self._agreement.share:.0%} of their size): do "
+                "all draw from the same data? If not, quantized Adam does not converge to the optimum of the mean loss",
+                stacklevel=4,
+            )
+        group = self.param_groups[0]
+        schedules, t = Schedules(group["s"], group["r"], group["a"], group["beta"]), self._steps
+        lr = float(group["lr"])
+        self._certificate.note(told, lr, lr * schedules.alpha_at(t), schedules.theta_at(t), self._agreement)
+
+    @property
+    def _steps(self) -> int:
+        """How many were done."""
+        return int(self.state[self.param_groups[0]["params"][0]].get("step", 0))
+
+    def _facts(self) -> dict[str, Any]:
+        """What has to be alike on all workers, by name."""
+        shapes = [tuple(parameter.shape) for group in self.param_groups for parameter in group["params"]]
+        facts: dict[str, Any] = {
+            "shapes of the parameters": shapes,
+            "names of the parameters": [group.get("param_names") for group in self.param_groups],
+        }
+        for name in _SETTINGS:
+            facts[name] = [float(group[name]) for group in self.param_groups]
+        return facts | asdict(self.rounding) | {"bits of the codes": self._bits}
+
+    def _name(self, index: int) -> str:
+        names = [name for group in self.param_groups for name in group.get("param_names", ())]
+        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+        return names[index] if names else f"parameter {index} of shape {tuple(parameters[index].shape)}"
 
     # ---------------------------------------------------------------------------------------------------- the weights
 
-    def _parameters(self) -> list[Tensor]:
-        return [parameter for group in self.param_groups for parameter in group["params"]]
-
-    def _weights(self) -> list[Tensor]:
-        """x of every parameter."""
-        return [self.state[p]["master"] if self.weight_bits else p for p in self._parameters()]
-
-    def _quantised(self) -> list[tuple[Tensor, Tensor]]:
-        """The parameters with their x, once there is a difference."""
-        pairs = [(parameter, self.state.get(parameter, {}).get("master")) for parameter in self._parameters()]
-        return [(parameter, master) for parameter, master in pairs if self.weight_bits and master is not None]
-
-    def _show_quantised(self) -> None:
-        for parameter, master in self._quantised():
-            parameter.copy_(quantise_weights(master, self.weight_bits))
-
     @contextmanager
     def full_precision(self) -> Iterator[None]:
-        """In this context the parameters hold x instead of Q_x(x), to evaluate or to save; changes to them are lost."""
+        """In this context the parameters hold x instead of Q_x(x), to evaluate or to save; changes to them are lost.
+
+        Where workers serve parts of quantised weights, no one has all of x: then all workers have to enter together.
+        """
+        some = self._worker is not None or (self.rounding.weight_bits and self.state)  # made, or loaded
+        exact = self._made().exact_weights() if some else None
+        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+        shown = [parameter.detach().clone() for parameter in parameters] if exact is not None else []
         with torch.no_grad():
-            for parameter, master in self._quantised():
-                parameter.copy_(master)
+            for parameter, value in zip(parameters, exact or (), strict=exact is not None):
+                parameter.copy_(value)
         try:
             yield
         finally:
             with torch.no_grad():
-                self._show_quantised()
+                for parameter, value in zip(parameters, shown, strict=exact is not None):
+                    parameter.copy_(value)
 
-    def _name(self, index: int) -> str:
-        names = [name for group in self.param_groups for name in group.get("param_names", ())]
-        return names[index] if names else f"parameter {index} of shape {tuple(self._parameters()[index].shape)}"
+    def packed_weights(self) -> list[PackedWeights]:
+        """The quantised weights as a device would hold them, in the order of the parameters, once a step was made.
 
-    # ---------------------------------------------------------------------------------------------------- the workers
+        Raises:
+            SettingsError: weights are not quantised, or no step was made yet.
+        """
+        if self._worker is None or self._worker.exact is None:
+            raise SettingsError("there are no quantised weights; give weight_bits, and make a step")
+        return self._worker.exact.packed(self._worker.parameters)
 
-    def _meet(self) -> None:
-        """Make the state that is missing, see that all workers are alike, take over the weights of rank 0."""
-        together = dist.is_available() and dist.is_initialized()
-        self._rank = dist.get_rank(self.process_group) if together else 0
-        self._world = dist.get_world_size(self.process_group) if together else 1
-        self._together = together
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                self._complete(self.state[parameter], parameter, group["eps"])
-        self._compare()
-        weights = self._weights()
-        first = torch.cat([weight.flatten() for weight in weights])
-        self._broadcast(first)
-        torch._foreach_copy_(weights, _split(first, weights))
-        self._show_quantised()
-        self._met = True
+    # ------------------------------------------------------------------------------------------- what it says of itself
 
-    def _complete(self, state: dict[str, Any], parameter: Tensor, eps: float) -> None:
-        if "step" not in state:
-            state["step"] = 0
-            state["mean"] = torch.zeros_like(parameter)
-            state["square"] = torch.full_like(parameter, eps)
-        if self.error_feedback and "error" not in state:
-            state["error"] = torch.zeros_like(parameter)
-        if self.weight_bits and "master" not in state:
-            state["master"] = parameter.clone()
-        if not self.weight_bits and "master" in state:  # saved with weight_bits, goes on without
-            parameter.copy_(state.pop("master"))
-
-    def _compare(self) -> None:
-        parameters = self._parameters()
-        shapes = repr([tuple(parameter.shape) for parameter in parameters])
-        own = {
-            "shapes of the parameters": zlib.crc32(shapes.encode()),
-            "gradient_bits": self.gradient_bits or 0,
-            "weight_bits": self.weight_bits or 0,
-            "number of steps done": self.state[parameters[0]]["step"],
-        }
-        told = self._gather(torch.tensor(list(own.values()), device=parameters[0].device)).tolist()
-        for rank, values in enumerate(told):
-            differing = [name for name, one, other in zip(own, values, told[0], strict=True) if one != other]
-            if differing:
-                raise WorkerError(
-                    f"workers 0 and {rank} differ: {', '.join(differing)}; make the same network and settings on all "
-                    "workers, and let each load its own state, or all the merged one"
-                )
-
-    def _gather(self, tensor: Tensor) -> Tensor:
-        """The tensors (n,) of all workers, in the order of the ranks: (N, n)."""
-        if not self._together:
-            return tensor[None]
-        gathered = tensor.new_empty(self._world * len(tensor))
-        self.bytes_sent += tensor.nbytes
-        with self._failures_explained():
-            dist.all_gather_into_tensor(gathered, tensor, group=self.process_group)
-        return gathered.view(self._world, -1)
-
-    def _broadcast(self, tensor: Tensor) -> None:
-        """Rank 0's tensor to all workers, in place."""
-        if self._together:
-            self.bytes_sent += tensor.nbytes if self._rank == 0 else 0
-            with self._failures_explained():
-                source = dist.get_global_rank(self.process_group or dist.group.WORLD, 0)
-                dist.broadcast(tensor, source, group=self.process_group)
-
-    @contextmanager
-    def _failures_explained(self) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as error:
-            reason = _REASON.match(str(error))[1] or type(error).__name__
-            raise WorkerError(
-                f"worker {self._rank}: lost contact with the other workers: {reason}; see how they ended, then start all "
-                "again from the last checkpoint"
-            ) from None
+    @property
+    def bytes_sent(self) -> int:
+        """What has left this worker for others since it was made, in bytes; 0 without a process group. See `Link`."""
+        return self._sent_before if self._worker is None else self._worker.link.bytes_sent
 
     @property
     def protocol_bytes(self) -> ProtocolBytes:
         """What a step costs in the paper's protocol; see `ProtocolBytes`."""
-        parameters = self._parameters()
-        count, tensors = sum(parameter.numel() for parameter in parameters), len(parameters)
-        float32 = _FLOAT * count
-        up = packed_size(count, self.gradient_bits) + _FLOAT * tensors if self.gradient_bits else float32
-        down = math.ceil(self.weight_bits * count / 8) + _FLOAT * tensors if self.weight_bits else float32
-        return ProtocolBytes(up + _FLOAT, down, float32)
+        worker = self._made()
+        return ProtocolBytes(worker.exchange.bytes_up + BYTES, worker.bytes_down, 4 * sum(worker.local.sizes))
 
+    def certificate(self) -> dict[str, Any]:
+        """Which conditions of the papers hold, what was promised and observed, and bytes; see `certificate.py`.
 
-def merged_state(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One ``state_dict()`` of `QuantizedAdam` from those of all workers, to go on with another number of workers.
+        All workers have the same, but for the bytes, which are each worker's own. It can be written as JSON.
+        """
+        worker, group = self._made(), self.param_groups[0]
+        count, world = sum(worker.local.sizes), worker.link.world
+        ring = 2 * (world - 1) / world * 4 * count
+        up, down = worker.bits
+        way = "servers" if worker.served else "everyone tells everyone" if world > 1 else "one worker"
+        sent = {
+            "way": way,
+            "sent_by_this_worker": self.bytes_sent,
+            "sent_a_step": worker.bytes_a_step,
+            "float32_ring_all_reduce_a_step": round(ring),
+            "times_fewer": round(ring / worker.bytes_a_step, 2) if worker.bytes_a_step else None,
+            "budget_a_step": self.rounding.byte_budget,
+            "bits_up": sorted(set(up)),
+            "bits_down": sorted(set(down)) if worker.exchange.served_error is not None else None,
+        }
+        rounding = {
+            "gradient_bits": self.rounding.gradient_bits,
+            "weight_bits": self.rounding.weight_bits,
+            "server_bits": self.rounding.server_bits if worker.exchange.served_error is not None else None,
+            "workers": world,
+        }
+        return self._certificate.report({name: group[name] for name in ("s", "r", "a", "beta")}, rounding, sent)
 
-    All new workers load it. The errors, like the moments, become the mean of the old ones: their mean over the workers is
-    then what it was, so nothing that was rounded away is lost. (A worker that loads only its own state goes on too, but
-    what those workers kept that are no more is lost.)
+    # ------------------------------------------------------------------------------------------------- save and resume
 
-    Args:
-        states: of all old workers, in the order of their ranks, after the same step.
+    def state_dict(self) -> dict[str, Any]:
+        """As of any optimiser, with tensors of their own; "protocol" holds the bits chosen and the certificate."""
+        state = super().state_dict()
+        state["state"] = {index: owned(entries) for index, entries in state["state"].items()}
+        return state | {"protocol": {"bits": self._bits, "certificate": self._certificate.state()}}
 
-    Raises:
-        SettingsError: there are none, or they belong to different networks or steps.
-    """
-    if not states:
-        raise SettingsError("no states to merge; load those of all workers")
-    for rank, state in enumerate(states):
-        if _outline(state) != _outline(states[0]):
-            raise SettingsError(
-                f"the states of workers 0 and {rank} are of different networks or steps; load those of one step"
-            )
-    merged = deepcopy(states[0])
-    for index, entries in merged["state"].items():
-        for name in entries.keys() & {"mean", "square", "error"}:
-            entries[name] = torch.stack([state["state"][index][name].cpu() for state in states]).mean(0)
-    return merged
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Of another optimiser, or of workers that served other parts: see the errors of the class."""
+        if not all(self.defaults.keys() <= group.keys() for group in state_dict["param_groups"]):
+            raise SettingsError("the saved state is of another optimiser; load one of QuantizedAdam")
+        super().load_state_dict(state_dict)
+        protocol = state_dict.get("protocol") or {}
+        self._bits = protocol.get("bits")
+        if protocol.get("certificate"):
+            self._certificate = Certificate.of(protocol["certificate"])
+        self._leave()
 
+    def _leave(self) -> None:
+        """Make the worker anew at the next step."""
+        self._sent_before, self._worker, self._new = self.bytes_sent, None, True
 
-def _outline(state: dict[str, Any]) -> dict[int, dict[str, Any]]:
-    """Shapes and steps."""
-    return {
-        index: {name: tuple(value.shape) if isinstance(value, Tensor) else value for name, value in entries.items()}
-        for index, entries in state["state"].items()
-    }
+    def __getstate__(self) -> dict[str, Any]:
+        own = {name: self.__dict__[name] for name in ("rounding", "_bits", "_certificate", "_agreement", "_loss")}
+        state = {parameter: owned(entries) for parameter, entries in self.state.items()}
+        group = {"process_group": SameGroup(self.process_group)}
+        return super().__getstate__() | {"state": state} | own | group
 
-
-def _split(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    pieces = flat.split([tensor.numel() for tensor in like])
-    return [piece.view(tensor.shape) for piece, tensor in zip(pieces, like, strict=True)]
-
-
-def _check(group: dict[str, Any]) -> None:
-    for name, fits, wanted in (
-        ("lr", 0 <= group["lr"] < math.inf, "at least 0"),
-        ("s", 0 <= group["s"] < math.inf, "at least 0"),
-        ("r", 0 <= group["r"] < math.inf, "at least 0"),
-        ("a", 0 < group["a"] <= 1, "above 0 and at most 1"),
-        ("beta", 0 <= group["beta"] < 1, "at least 0 and below 1"),
-        ("eps", 0 < group["eps"] < math.inf, "above 0"),
-    ):
-        if not fits:
-            raise SettingsError(f"{name} is {group[name]}; it must be {wanted}")
-    for parameter in group["params"]:
-        if parameter.dtype != torch.float32:
-            raise SettingsError(
-                f"a parameter is {parameter.dtype}; QuantizedAdam takes float32 (use autocast to save time)"
-            )
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        group = state.pop("process_group", None)  # torch calls this for a loaded state_dict too, which has none
+        super().__setstate__(state)
+        if group is not None:
+            self.process_group, self._worker, self._sent_before, self._new = group.group, None, 0, True

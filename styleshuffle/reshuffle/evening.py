@@ -33,7 +33,7 @@ from .filters import box_mean
 from .moments import Moments
 from .tones import luminance
 
-_WIDE = 1 / 16  # radius of W, of the picture's long side
+_WIDE = 1 / 11  # radius of W, of the picture's long side
 _STROKE = 1 / 68  # radius of S, likewise
 _EPSILON = 1e-3  # variance of the guide, in [0, 1]^2, that makes an edge
 _CELLS, _STROKE_CELLS = 4, 2  # radii of W and S on their coarse grids, at least
@@ -59,8 +59,9 @@ class Axes:
 
 def axes_of(moments: Moments) -> Axes:
     """The axes of features with these moments."""
-    values, vectors = torch.linalg.eigh(moments.covariance)
-    return Axes(vectors.contiguous(), moments.mean, values.clamp_min(0).sqrt())
+    values, vectors = torch.linalg.eigh(moments.covariance.double())  # float32 fails on features of one colour
+    deviation = values.clamp_min(0).sqrt().to(moments.mean)
+    return Axes(vectors.to(moments.mean).contiguous(), moments.mean, deviation)
 
 
 class Evener:

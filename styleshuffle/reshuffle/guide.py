@@ -15,8 +15,6 @@ from ..settings import LevelSettings
 from .evening import Evener
 from .nnf import Grid
 
-_EASE = 0.15  # in units of cosine, where the content is flat
-
 
 @dataclass(frozen=True)
 class Guide:
@@ -42,10 +40,14 @@ class Guide:
             return None
         return F.interpolate(self.structure[None, None], grid, mode="bilinear", align_corners=False)[0, 0]
 
-    def ease_on(self, grid: Grid) -> Tensor | None:
-        """Similarity (H, W) that a place gives up to continue its neighbour's patch, see `improve`."""
+    def bond_on(self, grid: Grid, contiguity: float) -> Tensor | None:
+        """What it is worth to a place, (H, W), to continue its neighbours' patches, see `improve`.
+
+        Args:
+            contiguity: how much it is where the content is flat.
+        """
         structure = self.structure_on(grid)
-        return None if structure is None else _EASE * (1 - structure)
+        return None if structure is None or not contiguity else contiguity * (1 - structure)
 
     def content_weight(self, here: LevelSettings, grid: Grid) -> float | Tensor:
         """The content's share in a level's blend: a number, or (H, W) where it depends on the content's structure."""

@@ -51,7 +51,7 @@ class Turn:
 
 def recolour(content: Tensor, style: StyleLevel, settings: Settings) -> Tensor:
     """Content features (C, H, W) as they are blended in: with the style's mean and covariance, or as they are."""
-    share = min(1.0, 4 * settings.strength) if settings.recolour else 0.0
+    share = min(1.0, 2 * settings.strength) if settings.recolour else 0.0
     return torch.lerp(content, match_moments(content, style.moments), share) if share else content
 
 
@@ -117,10 +117,10 @@ def _match(
     """The field of a turn: over all pairs at the coarsest level, elsewhere the field so far, improved nearby."""
     counting = settings.matching == "counts"
     grid = grid_of(features)
-    aim, ease = guide.aim_on(grid), guide.ease_on(grid)
+    aim, bond = guide.aim_on(grid), guide.bond_on(grid, settings.contiguity)
     if here.coarsest or nnf is None:
         nnf = match_first(features, style, settings.usage_penalty, settings.seed, counting, nnf, aim)
-        if ease is None:
+        if bond is None:
             return nnf
     else:
         if first_turn:
@@ -130,7 +130,7 @@ def _match(
         if not here.matches:
             return nnf
     describer, descriptors = style.index()
-    return improve(nnf, describer(features, aim), descriptors, ease=ease)
+    return improve(nnf, describer(features, aim), descriptors, bond=bond)
 
 
 def decode_to_picture(features: Tensor, level: int, decode: DecodeStep) -> Tensor:

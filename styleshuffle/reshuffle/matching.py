@@ -151,24 +151,59 @@ def counted(nnf: NNF, usage_penalty: float, patch: int) -> NNF:
     return replace(nnf, prices=usage(nnf) * (-usage_penalty / patch**2))
 
 
-def improve(nnf: NNF, content: Tensor, style: Tensor, rounds: int = 2, ease: Tensor | None = None) -> NNF:
-    """Improve a field locally: neighbours' matches, then the 3 x 3 window around the own match; without ease never worse.
+def improve(nnf: NNF, content: Tensor, style: Tensor, rounds: int = 2, bond: Tensor | None = None) -> NNF:
+    """Improve a field locally: neighbours' matches, then the 3 x 3 window around the own match; never worse.
 
     Args:
         content, style: descriptors (N, d) and (N', d) on the field's grids.
-        ease: similarity (H, W) that a position gives up to continue a neighbour's patch, and that a match of its own must
-            gain. Without ease, positions that look alike take matches here and there, and their votes are averaged away.
+        bond: (H, W), what it is worth to a position, as a similarity, that all four neighbours continue its patch.
+            Without a bond, positions that look alike take matches here and there, and their votes are averaged away.
     """
-    gain = 0.0 if ease is None else ease.flatten()
+    if bond is not None:
+        return _improve_bonded(nnf, content, style, rounds, bond)
     prices = nnf.prices.flatten()
     best = nnf.match.flatten().clone()
     score = _scores(content, style, prices, best)
     for _ in range(rounds):
         for candidates in _neighbours(best.view(nnf.content), nnf.style):
-            _keep_better(candidates.flatten(), content, style, prices, best, score, -gain)
+            _keep_better(candidates.flatten(), content, style, prices, best, score)
         for shift in _WINDOW:
-            _keep_better(_shifted(best, shift, nnf.style), content, style, prices, best, score, gain)
+            _keep_better(_shifted(best, shift, nnf.style), content, style, prices, best, score)
     return replace(nnf, match=best.view(nnf.content))
+
+
+def _improve_bonded(nnf: NNF, content: Tensor, style: Tensor, rounds: int, bond: Tensor) -> NNF:
+    """`improve`, with as much of the bond for a match as neighbours propose it.
+
+    Positions change in turns, as the black and the white squares of a chessboard do: if all of them joined a neighbour at
+    once, the field would only move.
+    """
+    prices, worth = nnf.prices.flatten(), bond.flatten() / 4
+    match = nnf.match.clone()
+    height, width = nnf.content
+    colour = (torch.arange(height, device=match.device)[:, None] + torch.arange(width, device=match.device)) % 2
+    squares = [(colour == which).flatten().nonzero()[:, 0] for which in (0, 1)]
+    described = [content[places] for places in squares]
+    for _ in range(rounds):
+        for places, rows in zip(squares, described, strict=True):
+            proposals = [candidates.flatten()[places] for candidates in _neighbours(match, nnf.style)]
+            match.view(-1)[places] = _best_bonded(
+                match.flatten()[places], proposals, nnf.style, rows, style, prices, worth[places]
+            )
+    return replace(nnf, match=match)
+
+
+def _best_bonded(
+    own: Tensor, proposals: list[Tensor], grid: Grid, rows: Tensor, style: Tensor, prices: Tensor, worth: Tensor
+) -> Tensor:
+    """The best of the own matches, those that the neighbours propose, and the window around the own."""
+    best, most = own, torch.full_like(worth, -torch.inf)
+    for candidates in (own, *proposals, *(_shifted(own, shift, grid) for shift in _WINDOW)):
+        agreeing = torch.stack([candidates == proposal for proposal in proposals]).sum(0)
+        total = _scores(rows, style, prices, candidates) + worth * agreeing
+        better = total > most
+        most, best = torch.where(better, total, most), torch.where(better, candidates, best)
+    return best
 
 
 _WINDOW = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
@@ -186,17 +221,9 @@ def _shifted(match: Tensor, shift: tuple[int, int], style: Grid) -> Tensor:
     return y.mul_(style[1]).add_(x)
 
 
-def _keep_better(
-    candidates: Tensor,
-    content: Tensor,
-    style: Tensor,
-    prices: Tensor,
-    best: Tensor,
-    score: Tensor,
-    gain: Tensor | float = 0.0,
-) -> None:
+def _keep_better(candidates: Tensor, content: Tensor, style: Tensor, prices: Tensor, best: Tensor, score: Tensor) -> None:
     proposed = _scores(content, style, prices, candidates)
-    better = proposed > score + gain
+    better = proposed > score
     torch.where(better, proposed, score, out=score)
     torch.where(better, candidates, best, out=best)
 

@@ -7,6 +7,7 @@ first writes under another name. So there is always a complete checkpoint, and t
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 import time
@@ -29,6 +30,7 @@ from .workers import Workers
 
 _LOG_EVERY = 20  # steps
 _WARMUP = 200  # steps of adam
+_GO_ON, _SAVE, _STOP = 0, 1, 2  # what the first worker decides after a step
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,10 @@ class TrainingPlan:
         until: time (`time.monotonic`) at which the run ends, even if it has not taken all steps. Adam's step size falls
             with the share of the steps or of that time, whichever is larger, so it is 0 at the end in both cases. The
             number of steps depends on the machine, so such a run cannot be repeated exactly.
-        resume: continue from the folder's checkpoint, if it has any. Without `resume` such a folder is refused. The seed,
-            the optimiser and the kind of network must be those of the checkpoint; all else may change.
+        resume: continue from the folder's checkpoint, if it has any. Without `resume` such a folder is refused, unless
+            torchrun has restarted the workers of this very run. The seed, the optimiser and the kind of network must be
+            those of the checkpoint; all else may change.
+        stop: asked after every step; if the first worker's says yes, the run ends after a checkpoint.
     """
 
     folder: Path
@@ -71,6 +75,7 @@ class TrainingPlan:
     tensorboard: bool = False
     until: float = math.inf
     resume: bool = False
+    stop: Callable[[], bool] = lambda: False
 
     def share_of_time(self, share: float) -> float:
         """The time (`time.monotonic`) when that share of the time from now to the end has passed."""
@@ -79,11 +84,18 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """The state after a step: its number (from 1), the number of steps, and this worker's smoothed losses by name."""
+    """The state after a step.
+
+    Attributes:
+        step, steps: its number, from 1, and the number of steps.
+        losses: this worker's smoothed losses by name.
+        stopped: whether the run ends here because it was asked to.
+    """
 
     step: int
     steps: int
     losses: dict[str, float]
+    stopped: bool = False
 
 
 def train(
@@ -121,14 +133,18 @@ def train(
     checkpoint = plan.folder / "checkpoint.pt"
     made = {"with `seed`": plan.seed, "with `optimizer`": plan.optimizer, "as": kind}  # a resumed run must agree on these
     there = workers.gathered(checkpoint.exists())
-    state = workers.from_first(lambda: _begin(checkpoint, there, made, net, plan.resume))
+    resume = plan.resume or workers.restarted(str(checkpoint.resolve()))
+    state = workers.from_first(lambda: _begin(checkpoint, there, made, net, resume))
     try:
         done, seen, means = state["step"], state["seen"], _Means(state["losses"], state["step"] % _LOG_EVERY)
         net.load_state_dict(state["net"])
         _load(optimizer, state["optimizers"], workers)
     except (RuntimeError, KeyError, ValueError) as error:
         raise _refusal(checkpoint, error) from None
-    saved, clock = time.monotonic(), _Clock(plan.until, state.get("passed", 0.0))
+    workers.begin(str(checkpoint.resolve()))
+    clock, keeper = _Clock(plan.until, state.get("passed", 0.0)), _Keeper(checkpoint, made, net, optimizer, workers)
+    if not done:
+        keeper.save(0, 0, 0.0, {})  # from the first step on there is a checkpoint
     passed = clock.passed(workers)
     with closing(Log(plan.folder if workers.first else None, done, plan.tensorboard)) as log:
         for step in range(done, plan.steps if passed < 1 else done):
@@ -141,33 +157,46 @@ def train(
                 parts = losses(chosen)
             optimizer.zero_grad()
             sum(parts.values()).backward()
-            if not isinstance(optimizer, QuantizedAdam):
+            known = {name: float(loss.detach()) for name, loss in parts.items()}
+            if isinstance(optimizer, QuantizedAdam):
+                optimizer.tell_loss(sum(known.values()))
+            else:
                 workers.average_gradients(net.named_parameters())
                 if plan.clip < math.inf:
                     nn.utils.clip_grad_norm_(net.parameters(), plan.clip)
             optimizer.step()
-            means.add({name: float(loss.detach()) for name, loss in parts.items()})
+            means.add(known)
             if (step + 1) % _LOG_EVERY == 0:
                 log.row("losses", step + 1, means.taken())
-            if validate is not None and workers.first and (step + 1) % plan.validate == 0:
-                with _full_precision(optimizer):
-                    picture, figures = validate()
-                log.picture("validation", step + 1, picture)
-                log.row("validation", step + 1, figures)
+            if validate is not None and (step + 1) % plan.validate == 0:
+                _validate(validate, optimizer, workers, log, step + 1)
             passed = clock.passed(workers)
             ended = step + 1 == plan.steps or passed >= 1
-            if workers.agreed(time.monotonic() - saved > plan.checkpoint_seconds) or ended:
-                optimizers = _states(optimizer, workers)
-                if workers.first:
-                    run = {"made": made, "step": step + 1, "seen": seen, "passed": passed, "losses": means.sums}
-                    _save(checkpoint, {**run, "net": _kept(net), "optimizers": optimizers})
-                saved = time.monotonic()
-            yield TrainingProgress(step + 1, plan.steps, means.smoothed)
-            if ended:
+            due = ended or keeper.age > plan.checkpoint_seconds
+            decided = workers.agreed(_STOP if plan.stop() and not ended else _SAVE if due else _GO_ON)
+            if decided != _GO_ON:
+                keeper.save(step + 1, seen, passed, means.sums)
+            yield TrainingProgress(step + 1, plan.steps, means.smoothed, decided == _STOP)
+            if ended or decided == _STOP:
                 break
     with _full_precision(optimizer):
         unrounded = _kept(net)
     net.load_state_dict(unrounded)
+
+
+def _validate(
+    validate: Callable[[], tuple[Tensor, dict[str, float]]],
+    optimizer: torch.optim.Optimizer,
+    workers: Workers,
+    log: Log,
+    step: int,
+) -> None:
+    """Log what validation shows of the weights in full precision."""
+    with _full_precision(optimizer):  # all workers together: perhaps none has all of the weights
+        shown = validate() if workers.first else None
+    if shown is not None:
+        log.picture("validation", step, shown[0])
+        log.row("validation", step, shown[1])
 
 
 # --------------------------------------------------------------------------------------------------------- optimisers
@@ -210,7 +239,8 @@ def _load(optimizer: torch.optim.Optimizer, states: list[dict[str, Any]], worker
             stacklevel=2,
         )
         state = merged_state(states)
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state["state"]})
+    kept: dict[str, Any] = {name: state[name] for name in ("state", "protocol") if name in state}
+    optimizer.load_state_dict({**optimizer.state_dict(), **kept})
 
 
 # --------------------------------------------------------------------------------------------------------- checkpoints
@@ -247,9 +277,37 @@ def _refusal(checkpoint: Path, error: Exception) -> WeightsError:
     return WeightsError(f"{checkpoint}: not a checkpoint of this network: {reason}; remove it")
 
 
-def _save(checkpoint: Path, state: dict[str, Any]) -> None:
-    with written_whole(checkpoint) as file:
-        torch.save(state, file)
+class _Keeper:
+    """Writes checkpoints, on the first worker, with the states of all; and quantized Adam's certificate beside them."""
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        made: dict[str, Any],
+        net: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        workers: Workers,
+    ) -> None:
+        self._checkpoint, self._made = checkpoint, made
+        self._net, self._optimizer, self._workers = net, optimizer, workers
+        self._saved = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Of the last checkpoint, in seconds."""
+        return time.monotonic() - self._saved
+
+    def save(self, step: int, seen: int, passed: float, losses: dict[str, float]) -> None:
+        optimizers = _states(self._optimizer, self._workers) if step else []
+        if self._workers.first:
+            run = {"made": self._made, "step": step, "seen": seen, "passed": passed, "losses": losses}
+            with written_whole(self._checkpoint) as file:
+                torch.save({**run, "net": _kept(self._net), "optimizers": optimizers}, file)
+            if isinstance(self._optimizer, QuantizedAdam) and step:
+                certificate = json.dumps(self._optimizer.certificate(), indent=2) + "\n"
+                with written_whole(self._checkpoint.with_name("certificate.json")) as file:
+                    file.write(certificate.encode())
+        self._saved = time.monotonic()
 
 
 def _kept(net: nn.Module) -> dict[str, Tensor]:

@@ -14,9 +14,9 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -41,11 +41,13 @@ class Workers:
         rank: which of them this one is, from 0.
         world: how many there are.
         device: where this one computes.
+        store: torchrun's, which outlives its restarts of the workers; None without torchrun.
     """
 
     rank: int = 0
     world: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    store: dist.Store | None = None
 
     @property
     def first(self) -> bool:
@@ -81,14 +83,43 @@ class Workers:
                     "all workers stopped before this step: lower `lr` and go on with `resume`"
                 )
 
-    def agreed(self, decision: bool) -> bool:
-        """What the first worker has decided."""
+    def agreed(self, decision: int) -> int:
+        """What the first worker has decided, 0 to 255."""
         if self.world == 1:
             return decision
         told = torch.tensor(decision, dtype=torch.uint8, device=self.device)
         with self._failures_explained():
             dist.broadcast(told, 0)
-        return bool(told)
+        return int(told)
+
+    def check_alike(self, facts: Mapping[str, Any], remedy: str) -> None:
+        """See that all workers have the same facts.
+
+        Raises:
+            SettingsError: on all workers alike, if two differ; names both, the facts and their values.
+        """
+        if self.world == 1:
+            return
+        said = {name: str(value) for name, value in facts.items()}
+        of_all: list[Any] = [None] * self.world
+        with self._failures_explained():
+            dist.all_gather_object(of_all, said)
+        for rank, other in enumerate(of_all):
+            differing = [name for name in {**of_all[0], **other} if of_all[0].get(name) != other.get(name)]
+            if differing:
+                values = (f"{name} ({of_all[0].get(name)} and {other.get(name)})" for name in differing)
+                raise SettingsError(f"workers 0 and {rank} differ: {', '.join(values)}; {remedy}")
+
+    def restarted(self, run: str) -> bool:
+        """Whether torchrun has started the workers again after a failure, and they had begun this run before that."""
+        if self.store is None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) == 0:
+            return False
+        return self.store.check([f"begun {run}"])
+
+    def begin(self, run: str) -> None:
+        """Let `restarted` know, after a restart, that this run had been begun."""
+        if self.store is not None:
+            self.store.set(f"begun {run}", "1")
 
     def from_first(self, action: Callable[[], T]) -> T:
         """What ``action`` returns on the first worker, on all workers; if it refuses, its error, on all of them."""
@@ -140,7 +171,7 @@ def joined(device: str, timeout: float) -> Iterator[Workers]:
         WorkerError: the other workers cannot be reached.
     """
     world = int(os.environ.get("WORLD_SIZE", 1))
-    if world == 1:
+    if world == 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
         yield Workers(device=choose_device(device))
         return
     workers = Workers(int(os.environ["RANK"]), world, _own_device(device, int(os.environ.get("LOCAL_RANK", 0))))
@@ -148,7 +179,7 @@ def joined(device: str, timeout: float) -> Iterator[Workers]:
         torch.cuda.set_device(workers.device)
         os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")  # a timeout raises here, instead of ending the process
     try:
-        _join(workers, timedelta(seconds=timeout))
+        workers = _join(workers, timedelta(seconds=timeout))
     except (RuntimeError, ValueError) as error:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise WorkerError(
@@ -158,11 +189,16 @@ def joined(device: str, timeout: float) -> Iterator[Workers]:
     try:
         yield workers
     finally:
-        dist.destroy_process_group()
+        if world > 1:
+            dist.destroy_process_group()
 
 
-def _join(workers: Workers, timeout: timedelta) -> None:
+def _join(workers: Workers, timeout: timedelta) -> Workers:
+    """With the store of torchrun."""
     store, *_ = next(dist.rendezvous("env://", timeout=timeout))
+    joined_by = replace(workers, store=store)
+    if workers.world == 1:
+        return joined_by
     # the store still holds the addresses of groups that have ended: before torchrun's restarts, or in this process
     attempt = f"{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}.{next(_joins)}"
     store = dist.PrefixStore(f"attempt {attempt}", store)
@@ -173,6 +209,7 @@ def _join(workers: Workers, timeout: timedelta) -> None:
         world_size=workers.world,
         timeout=timeout,
     )
+    return joined_by
 
 
 def _own_device(name: str, local_rank: int) -> torch.device:

@@ -18,4 +18,4 @@ def test_bars_are_as_long_as_the_measures(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(axes, "barh", lambda self, y, width: drawn.append(width) or barh(self, y, width))
     rows = {"a": dict.fromkeys(MEASURES, 0.25), "b": dict.fromkeys(MEASURES, 0.5)}
     assert draw_chart(rows).mode == "RGB"
-    assert drawn == [[0.25, 0.5]] * 5
+    assert drawn == [[0.25, 0.5]] * len(MEASURES)

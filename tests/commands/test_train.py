@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,12 +21,14 @@ from PIL import Image
 
 from styleshuffle.commands import stylize as cli
 from styleshuffle.commands import train as training
+from styleshuffle.commands.console import Console
 from styleshuffle.commands.train import main
 from styleshuffle.commands.training_options import plan_of
 from styleshuffle.networks.decoder import decoder_for, load_decoder, save_decoder
 from styleshuffle.networks.vgg import VGG, VGG19_WIDTHS, load_compact
 from styleshuffle.networks.weights import save_tensors
 from styleshuffle.training import data
+from styleshuffle.training.lines import Lines
 
 run = partial(invoke, main)
 
@@ -138,6 +143,9 @@ def test_settings_of_another_optimiser_are_refused_in_one_line(job: list[object]
     assert_refused(run(*generic, "--gradient-bits", 2), 2, "--gradient-bits: generic-adam rounds nothing")
     assert_refused(run(*generic, "--no-error-feedback"), 2, "--no-error-feedback: generic-adam rounds nothing")
     assert_refused(run(*job, "--weight-bits", "none"), 2, "--weight-bits: adam rounds nothing")
+    assert_refused(run(*job, "--byte-budget", 100), 2, "--byte-budget: adam rounds nothing")
+    quantized = [*job, "--optimizer", "quantized-adam"]
+    assert_refused(run(*quantized, "--weight-range", 0.5), 2, "weights are not rounded without")
     assert_refused(run(*generic, "--decay", "a=0"), 2, "a is 0")
 
 
@@ -150,6 +158,28 @@ def test_a_decay_that_is_none_is_refused(job: list[object], decay: str) -> None:
 def test_without_tensorboard_the_remedy_is_named(job: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     assert_refused(run(*job, "--tensorboard"), 2, "--tensorboard", "pip install 'styleshuffle[tensorboard]'")
+
+
+def test_ctrl_c_ends_the_run_after_a_checkpoint(
+    job: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(lines: Lines, step: int, losses: Any) -> None:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Lines, "step", interrupt)
+    result = run(*job, "--steps", 9)
+    assert result.exit_code == 130
+    assert result.output.splitlines()[-1].startswith("decoder: stopped after step 3; ") and "--resume" in result.output
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 3
+    assert not (tmp_path / "run" / "decoder.safetensors").exists()
+
+
+def test_the_bar_fits_a_narrow_terminal() -> None:
+    bar = training._bar(Console(False, False), "decoder", 12_000)
+    shown = bar.format_meter(**{**bar.format_dict, "n": 9999, "ncols": 80, "elapsed": 99999.0, "postfix": "loss 0.1234"})
+    assert len(shown) <= 80 and "loss 0.1234" in shown and "9999/12000" in shown
+    bar.close()
 
 
 def test_stopping_says_nothing_but_to_workers(job: list[object], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from styleshuffle import Settings, Stylizer
 from styleshuffle.errors import WeightsError
 from styleshuffle.networks import weights as stored
-from styleshuffle.networks.refiner import Refiner, load_compact_refiner, load_refiner, save_refiner
+from styleshuffle.networks.refiner import Refiner, load_compact_refiner, load_refiner, save_refiner, without_grid
 from styleshuffle.networks.vgg import VGG
 from styleshuffle.networks.weights import bundled_folder, save_tensors
 from styleshuffle.progress import Progress
@@ -130,6 +130,44 @@ def test_an_untrained_refiner_changes_nothing(encoder: VGG) -> None:
     assert torch.equal(Refiner(encoder.channels)(picture, residuals, 0), picture)
 
 
+def test_a_grid_is_taken_away_and_all_else_is_kept() -> None:
+    tile = torch.randn(3, 2, 2, generator=torch.Generator().manual_seed(0))
+    grid = (tile - tile.mean((1, 2), keepdim=True)).repeat(1, 20, 36)[None]
+    slope = torch.arange(256.0).expand(1, 3, 40, 256)
+    texture = torch.randn(1, 3, 40, 72, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(without_grid(grid), torch.zeros_like(grid), atol=1e-5)
+    assert torch.allclose(without_grid(slope)[..., 48:-48], slope[..., 48:-48])
+    assert float((without_grid(slope) - slope).abs().max()) < 0.5  # of a pixel's step, at the border
+    assert float((without_grid(texture) - texture).square().mean()) < 0.03
+    assert without_grid(grid[..., :16, :2]).shape == (1, 3, 16, 2)
+
+
+def peak(picture: Tensor, other: Tensor) -> float:
+    """The largest power of (3, H, W) at alternating pixels, over its neighbourhood, in units of another picture's."""
+    ratios = []
+    for x in (picture, other):
+        grey = x.mean(0)[:128, :128]
+        window = torch.hann_window(128)
+        power = torch.fft.fft2((grey - grey.mean()) * window[:, None] * window).abs().square()
+        places = [(64, 0), (0, 64), (64, 64)]
+        around = [(dy, dx) for dy in range(-6, 7) for dx in range(-6, 7) if max(abs(dy), abs(dx)) > 2]
+        ratios.append(
+            max(
+                float(power[y, x])
+                / float(torch.stack([power[(y + dy) % 128, (x + dx) % 128] for dy, dx in around]).mean())
+                for y, x in places
+            )
+        )
+    return ratios[0] / ratios[1]
+
+
+def test_no_grid_is_left_in_a_flat_picture(style: Tensor) -> None:
+    flat, stylizer = torch.full((1, 3, 128, 160), 0.7), Stylizer(device="cpu")
+    picture, targets = stylizer.draft(flat, stylizer.prepare(style))
+    *_, refined = stylizer.refined(picture, targets)
+    assert peak(refined, picture) < 3
+
+
 # --------------------------------------------------------------------------------------------------- when it is used
 
 
@@ -185,7 +223,7 @@ def test_a_refiner_belongs_to_its_encoder(encoder: VGG, tmp_path: Path) -> None:
     for key, value in net.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value.half().float())
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
-    with pytest.raises(WeightsError, match=r"refiner\.safetensors: was trained for another encoder; pass that"):
+    with pytest.raises(WeightsError, match=r"refiner\.safetensors: was trained for another encoder; pass that encode"):
         load_refiner(VGG(), file)
 
 

@@ -109,7 +109,7 @@ def test_beta_outside_its_range_fails_and_names_the_step() -> None:
         (lambda t: 1 - 0.9 / t if t < 300 else 1.0, "leaves (0, 1), first at t = 300"),
         (lambda t: 0.0 if t < 3 else 0.99, "leaves (0, 1), first at t = 2"),
         (lambda t: math.nan if t == 40 else 0.99, "leaves (0, 1), first at t = 40"),
-        (lambda t: 0.75 - 0.05 / t, "ends at 0.74995, beta^2 = 0.81"),
+        (lambda t: 0.75 - 0.05 / t, "ends at 0.75, beta^2 = 0.81"),
     ],
 )
 def test_theta_that_fails_says_where(theta: object, evidence: str) -> None:
@@ -149,6 +149,53 @@ def test_an_alpha_that_is_no_positive_number_names_the_step(alpha: object) -> No
 def test_a_horizon_too_short_for_a_limit_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"horizon is 999.* 1000 or more"):
         check_convergence(alpha=lambda t: 1 / t, horizon=999)
+
+
+# ----------------------------------------------------------------------------------------- what first steps can hide
+
+
+def test_theta_that_runs_into_a_bound_below_1_fails_the_sum_though_the_quotient_still_falls() -> None:
+    for bound in (0.9999, 0.9999999):  # reached at t = 9,000, and at 9,000,000, beyond the horizon
+        report = check_convergence(theta=lambda t, bound=bound: min(bound, 1 - 0.9 / t))
+        assert [condition.verdict for condition in report.conditions] == ["holds", "holds", "holds", "fails"]
+        assert report.verdict == "fails" and "1 - theta_t as t^0" in report.conditions[3].evidence
+
+
+def test_an_early_hump_does_not_hide_that_the_ratio_grows() -> None:
+    def cosine(t: int) -> float:
+        return 0.5 * (1 + math.cos(math.pi * min(t, 1000) / 1000)) + 1e-12
+
+    report = check_convergence(alpha=cosine, horizon=FAST)
+    assert report.verdict == "fails" and report.conditions[2].fails
+    assert "grows as t^0.5" in report.conditions[2].evidence
+    assert "3.98e+08" in report.conditions[3].evidence  # the quotient that made the bound worthless
+
+
+def test_one_late_drop_of_the_step_size_does_no_harm() -> None:
+    report = check_convergence(alpha=lambda t: t**-0.5 / (10 if t >= 500_000 else 1))
+    assert report.converges and report.rate == "log T / sqrt(T)"
+
+
+@pytest.mark.parametrize(
+    ("alpha", "reason"),
+    [
+        (lambda t: t**-0.5 * (2 + math.sin(t / 100)), "follows no power of t"),
+        (lambda t: 0.5 * (1 + math.cos(math.pi * t / FAST)) + 1e-12, "follows no power of t"),
+        (lambda t: t**-0.5 * 10.0 ** -math.floor(math.log10(t)), "follows no power of t"),  # drops again and again
+        (lambda t: (0.1 / t**0.5,)[t // 200_000], "is not defined, or no positive number"),  # a table that ends
+    ],
+)
+def test_what_cannot_be_told_is_neither_said_to_hold_nor_to_fail(alpha: object, reason: str) -> None:
+    report = check_convergence(alpha=alpha, horizon=FAST)
+    assert not report.converges and report.verdict == "cannot tell" and report.rate == "none"
+    assert report.conditions[3].verdict == "cannot tell"
+    assert "cannot tell, because" in report.conditions[3].evidence and reason in report.conditions[3].evidence
+    assert "cannot be confirmed" in str(report) and "4. CANNOT TELL: " in str(report)
+
+
+def test_a_gap_to_1_that_falls_slower_than_any_power_cannot_be_told_from_a_constant() -> None:
+    report = check_convergence(theta=lambda t: 1 - 1 / math.log(t + 3), horizon=FAST)
+    assert report.conditions[3].verdict == "cannot tell" and "too slowly" in report.conditions[3].evidence
 
 
 # ------------------------------------------------------------------------------------------------------------ report

@@ -137,7 +137,61 @@ def test_together_and_one_by_one_are_the_same_bit_for_bit(settings: dict[str, An
     assert_same(trained(foreach=True, **settings), trained(foreach=False, **settings))
 
 
+@pytest.mark.parametrize("settings", [{}, {"weight_decay": 0.1, "maximize": True}, {"a": 1.0, "beta": 0.0}])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_torchs_kernel_follows_the_same_formulas(settings: dict[str, Any], dtype: torch.dtype) -> None:
+    tolerance = 1e-12 if dtype == torch.float64 else 1e-5
+    assert_close(
+        trained(dtype=dtype, **settings), [x.double() for x in trained(dtype=dtype, foreach=True, **settings)], tolerance
+    )
+
+
+def test_tensors_that_lie_in_memory_otherwise_than_their_gradients_train_alike() -> None:
+    plain, turned = (torch.ones(2, 4, 3, 3) for _ in range(2))
+    turned = turned.contiguous(memory_format=torch.channels_last)
+    gradients = [torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(t)) for t in range(3)]
+    for x in (plain, turned):
+        optimizer = GenericAdam([x.requires_grad_()])
+        for gradient in gradients:
+            x.grad = gradient  # contiguous
+            optimizer.step()
+    assert torch.allclose(plain, turned, atol=1e-6) and not torch.equal(plain, torch.ones(2, 4, 3, 3))
+
+
 # -------------------------------------------------------------------------------------------------------- hard cases
+
+
+def test_theta_of_1_keeps_v_as_it_is() -> None:
+    expected = reference(3, lambda t: 0.1, lambda t: 1.0, lambda t: 0.9, 1.0)
+    with pytest.warns(UserWarning, match="may not converge"):
+        assert_close(trained(3, alpha=lambda t: 0.1, theta=lambda t: 1.0, eps=1.0), expected, 1e-5)
+
+
+def test_a_tensor_without_elements_does_no_harm() -> None:
+    params = [torch.empty(0, 3, requires_grad=True), torch.ones(2, requires_grad=True)]
+    for x in params:
+        x.grad = torch.ones_like(x)
+    GenericAdam(params, lr=0.1).step()
+    assert params[0].shape == (0, 3) and params[1].max() < 1
+
+
+def test_a_compiled_step_is_not_compiled_again_for_every_t(recwarn: pytest.WarningsRecorder) -> None:
+    params = parameters()
+    optimizer = GenericAdam(params, lr=0.1)
+    graphs: list[Any] = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    compiled = torch.compile(lambda: optimizer.step(), backend=backend)
+    for t in range(1, 13):
+        for parameter, gradient in zip(params, tensors(t), strict=True):
+            parameter.grad = gradient
+        compiled()
+    assert len(graphs) <= 1
+    assert not [str(warning.message) for warning in recwarn if "GenericAdam" in str(warning.message)]
+    assert_same([parameter.detach() for parameter in params], trained(12, lr=0.1))
 
 
 def test_theta_1_of_0_and_a_gradient_of_0_leave_the_parameter_where_it_is() -> None:
@@ -306,6 +360,12 @@ def test_a_state_saved_with_a_function_asks_for_it() -> None:
         GenericAdam(parameters()).load_state_dict(saved)
 
 
+def test_the_state_of_another_optimiser_is_refused() -> None:
+    saved = torch.optim.Adam(parameters()).state_dict()
+    with pytest.raises(SettingsError, match="the saved state is of another optimiser; load one of GenericAdam"):
+        GenericAdam(parameters()).load_state_dict(saved)
+
+
 def test_a_saved_number_replaces_a_function() -> None:
     saved = GenericAdam(parameters(), beta=0.7).state_dict()
     optimizer = GenericAdam(parameters(), beta=lambda t: 0.5)
@@ -340,7 +400,7 @@ def test_a_copy_goes_on_as_the_original() -> None:
         ({"lr": -1.0}, "lr is -1.0; give a number of at least 0"),
         ({"lr": math.nan}, "lr is nan"),
         ({"lr": "fast"}, "lr is 'fast'; give a number"),
-        ({"lr": torch.tensor(0.1)}, "lr is tensor"),
+        ({"lr": torch.tensor(0.1)}, r"lr is tensor.*of a tensor, lr\.item\(\)"),
         ({"s": -0.5}, "s is -0.5"),
         ({"r": math.inf}, "r is inf"),
         ({"a": 0.0}, "a is 0.0; give a number above 0 and at most 1"),

@@ -213,3 +213,27 @@ def test_blocks_do_not_change_what_refining_finds(monkeypatch: pytest.MonkeyPatc
     whole = improve(field, rows, style.descriptors)
     monkeypatch.setattr(matching, "_BLOCK", 16)
     assert torch.equal(improve(field, rows, style.descriptors).match, whole.match)
+
+
+def continued(nnf: NNF) -> float:
+    """Share of positions whose patch a neighbour continues."""
+    proposals = list(matching._neighbours(nnf.match, nnf.style))
+    inside = torch.stack([proposal == nnf.match for proposal in proposals])[:, 1:-1, 1:-1]
+    return float(inside.any(0).float().mean())
+
+
+def test_a_bond_joins_patches_where_all_look_alike() -> None:
+    random = torch.Generator().manual_seed(0)
+    content, style = torch.zeros(400, 4), torch.zeros(400, 4)
+    nnf = NNF(torch.randint(400, (20, 20), generator=random), torch.zeros(20, 20))
+    assert continued(improve(nnf, content, style)) < 0.1
+    assert continued(improve(nnf, content, style, bond=torch.zeros(20, 20))) < 0.1
+    assert continued(improve(nnf, content, style, bond=torch.ones(20, 20))) > 0.9
+
+
+def test_a_bond_does_not_outweigh_what_is_alike() -> None:
+    rows = F.normalize(torch.randn(100, 16, generator=torch.Generator().manual_seed(0)), dim=1)
+    own = NNF(torch.randperm(100, generator=torch.Generator().manual_seed(1)).view(10, 10), torch.zeros(10, 10))
+    content = rows[own.match.flatten()]
+    kept = improve(own, content, rows, rounds=2, bond=torch.full((10, 10), 0.01))
+    assert torch.equal(kept.match, own.match)

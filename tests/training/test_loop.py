@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +18,10 @@ from training_runs import advance, assert_same_weights
 from styleshuffle.errors import SettingsError, WeightsError, WorkerError
 from styleshuffle.optim import GenericAdam
 from styleshuffle.training import data
+from styleshuffle.training.lines import Lines, spoken
 from styleshuffle.training.log import Log
 from styleshuffle.training.loop import TrainingPlan, TrainingProgress, train
+from styleshuffle.training.stopping import stopping
 
 CROPS = torch.randn((24, 4), generator=torch.Generator().manual_seed(7))
 OPTIMIZERS: list[dict[str, Any]] = [
@@ -106,6 +111,62 @@ def test_a_checkpoint_of_another_seed_network_or_of_nothing_is_refused(tmp_path:
         (tmp_path / "checkpoint.pt").write_bytes(content)
         with pytest.raises(WeightsError, match=r"checkpoint\.pt"):
             next(small_run(TrainingPlan(tmp_path, 3, 0.05, resume=True))[1])
+
+
+def test_there_is_a_checkpoint_from_the_beginning_on_and_a_stopped_run_goes_on_exactly(tmp_path: Path) -> None:
+    whole, steps = small_run(TrainingPlan(tmp_path / "whole", 12, 0.05))
+    list(steps)
+    done: list[int] = []
+    plan = TrainingPlan(tmp_path / "parts", 12, 0.05, stop=lambda: len(done) == 4)
+    _, steps = small_run(plan)
+    for progress in steps:
+        assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == (5 if len(done) == 4 else 0)
+        done.append(progress.step)
+    assert done == [1, 2, 3, 4, 5]
+    resumed, steps = small_run(replace(plan, resume=True))
+    assert [progress.step for progress in steps] == list(range(6, 13))
+    assert_same_weights(resumed, whole)
+
+
+def test_a_first_signal_asks_to_stop_and_a_second_one_does_what_it_did_before() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda number, frame: taken.append(number))
+    taken: list[int] = []
+    try:
+        with stopping() as wish:
+            assert not wish.asked()
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert wish.asked() and wish.signal == signal.SIGTERM and taken == []
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert taken == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_without_a_terminal_a_line_a_minute_says_how_far_it_is() -> None:
+    now, said = 0.0, []
+    lines = Lines("decoder", 10_000, 100, said.append, lambda: now)
+    for step in range(101, 701):
+        now += 0.5
+        lines.step(step, {"a": 0.25, "b": 0.5})
+    assert len(said) == 5
+    assert said[0] == "decoder: step 220 of 10,000, loss 0.7500, 500 ms a step, 1 h 22 min to go"
+    assert [spoken(seconds) for seconds in (0.0123, 59.94, 60, 3599, 7260)] == [
+        "12 ms",
+        "59.9 s",
+        "1 min",
+        "1 h 0 min",
+        "2 h 1 min",
+    ]
+
+
+def test_a_run_with_quantised_adam_leaves_a_certificate(tmp_path: Path) -> None:
+    plan = TrainingPlan(tmp_path, 20, 0.05, optimizer="quantized-adam", checkpoint_seconds=-1)
+    advance(small_run(plan)[1], 10)
+    list(small_run(replace(plan, resume=True))[1])
+    certificate = json.loads((tmp_path / "certificate.json").read_text())
+    assert certificate["steps"] == {"done": 20, "skipped": 0}  # it travels with the run
+    assert certificate["observed"]["loss"] is not None and len(certificate["conditions"]) == 9
 
 
 def test_the_schedules_are_those_that_the_plan_states(tmp_path: Path) -> None:

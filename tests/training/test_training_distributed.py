@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from styleshuffle.commands.train import main
 from styleshuffle.errors import SettingsError, StyleShuffleError, WorkerError
 from styleshuffle.training import data
+from styleshuffle.training.agreement import check_crops, check_options
 from styleshuffle.training.loop import TrainingPlan, TrainingProgress, train
 from styleshuffle.training.workers import Workers, _own_device, joined
 
@@ -94,6 +95,7 @@ def work(folder: Path) -> None:
                 records[f"nan {optimizer}"] = meet_a_nan(folder / f"nan {optimizer}", optimizer, workers)
             records["alone before"] = go_on_alike(folder / "alone", workers)
             records["refused"] = refusal(small_run(plan_for(folder / "adam" / "whole", "adam"), workers)[1])
+            records["options"] = start_otherwise(folder, workers)
             records["apart"] = keep_folders_apart(folder / "apart", workers)
         records["cli"] = call_the_command(folder, 2)
         torch.save(records, folder / f"{rank}.pt")  # worker 1 has no other opportunity
@@ -146,6 +148,23 @@ def keep_folders_apart(folder: Path, workers: Workers) -> dict[str, Any]:
     return {"messages": [first, swapped, then], "files": sorted(path.name for path in folder.glob("1/*"))}
 
 
+def start_otherwise(folder: Path, workers: Workers) -> list[str]:
+    """Worker 1 has other options, then another picture."""
+    messages = []
+    options = {"steps": 10 + workers.rank, "decay": {"r": 1.0}, "run": folder / str(workers.rank), "lr": None}
+    crops = torch.full((2, 3, 4, 4), 7 * workers.rank, dtype=torch.uint8)
+    for check in (
+        lambda: check_options(workers, options),
+        lambda: check_options(workers, options | {"steps": 10}),
+        lambda: check_crops(workers, crops),
+    ):
+        try:
+            messages.append(str(check()))
+        except SettingsError as error:
+            messages.append(str(error))
+    return messages
+
+
 def call_the_command(folder: Path, steps: int) -> tuple[int, str]:
     small = ["--crops", "8", "--side", "32", "--batch", "4", "--holdout", "1", "--steps", str(steps), "--resume"]
     where = ["--images", str(folder / "pictures"), "--run", str(folder / "run"), "--device", "cpu"]
@@ -166,7 +185,28 @@ def lose_a_worker(folder: Path, rank: int) -> str:
         return refusal(small_run(plan_for(folder, "adam"), workers, change=killed)[1])
 
 
+def die_and_be_restarted(folder: Path) -> None:
+    """Worker 1 dies in its fifth step; what torchrun then starts has no --resume, and meets another run besides."""
+    first = int(os.environ["TORCHELASTIC_RESTART_COUNT"]) == 0
+
+    def killed(step: int, loss: Tensor) -> Tensor:
+        if first and (step, int(os.environ["RANK"])) == (5, 1):
+            os._exit(1)
+        return loss
+
+    with joined("cpu", 60) as workers:
+        record: dict[str, Any] = {"old": refusal(small_run(plan_for(folder / "old", "quantized-adam"), workers)[1])}
+        _, steps = small_run(plan_for(folder / "run", "quantized-adam"), workers, change=killed)
+        record["resumed"] = [progress.step for progress in steps]
+        torch.save(record, folder / f"{workers.rank}.pt")
+
+
 # --------------------------------------------------------------------------------------------------------- the tests
+
+
+def environment() -> dict[str, str]:
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -179,9 +219,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(random.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(folder / "pictures" / f"{number}.png")
     list(small_run(plan_for(folder / "alone", "quantized-adam", 3), Workers())[1])
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__, folder]
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    torchrun = subprocess.Popen(list(map(str, command)), env=environment, cwd=folder, stderr=subprocess.PIPE, text=True)
+    torchrun = subprocess.Popen(list(map(str, command)), env=environment(), cwd=folder, stderr=subprocess.PIPE, text=True)
     try:
         _, said = torchrun.communicate(timeout=150)
     except subprocess.TimeoutExpired:
@@ -264,6 +302,29 @@ def test_what_the_first_worker_refuses_all_refuse(records: list[dict[str, Any]])
         assert record["refused"].startswith("SettingsError: ") and "`resume`" in record["refused"]
 
 
+def test_options_and_pictures_that_differ_are_named_on_all_workers(records: list[dict[str, Any]]) -> None:
+    for record in records:
+        options, alike, crops = record["options"]
+        assert options == "workers 0 and 1 differ: --steps (10 and 11); start all with the same options"
+        assert alike == "None"
+        assert crops.startswith("workers 0 and 1 differ: pictures in --images (") and "same pictures" in crops
+
+
+def test_torchrun_restarts_go_on_by_themselves_but_only_with_the_run_that_they_began(tmp_path: Path) -> None:
+    for name in ("old", "whole"):
+        list(small_run(plan_for(tmp_path / name, "quantized-adam", 3 if name == "old" else STEPS), Workers())[1])
+    command = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "1", __file__, tmp_path, "restart"]
+    launch = [sys.executable, "-m", "torch.distributed.run", *command]
+    done = subprocess.run(
+        list(map(str, launch)), env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=150
+    )
+    assert done.returncode == 0, done.stderr
+    for rank in range(2):
+        record = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        assert record["resumed"] == [5, 6, 7, 8, 9]
+        assert record["old"].startswith("SettingsError: ") and "pass `resume` to continue it" in record["old"]
+
+
 def test_workers_need_no_common_folder_but_the_first_one_its_own(records: list[dict[str, Any]]) -> None:
     for record in records:
         first, swapped, then = record["apart"]["messages"]
@@ -315,4 +376,4 @@ def test_workers_that_cannot_be_reached_are_an_error_in_one_line(monkeypatch: py
 
 
 if __name__ == "__main__":
-    work(Path(sys.argv[1]))
+    (die_and_be_restarted if "restart" in sys.argv else work)(Path(sys.argv[1]))
