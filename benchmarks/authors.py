@@ -73,7 +73,7 @@ def run(size: int) -> tuple[dict[str, Any], list[list[Tensor]]]:
         "options": command_options(AUTHORS, DEFAULTS),
         "our_usage_penalty": DEFAULTS.usage_penalty,
         "palette": DEFAULTS.palette,
-        "refine": DEFAULTS.refine,
+        "refine": DEFAULTS.refine_steps(learned=True),
     }
     ways = [
         {"way": way, "time": seconds[way] / min(seconds.values())}

@@ -25,7 +25,7 @@ from .reshuffle.structure import structure, with_floor
 from .reshuffle.style import StyleLevel, prepare_style
 from .reshuffle.targets import MatchedTargets, Start
 from .reshuffle.tones import aim, in_order, luminance, palette_for
-from .settings import Settings
+from .settings import LEARNED_STEPS, Settings
 
 _STRUCTURE_LEVEL = 3  # whose features tell structure from grain, in windows small enough to follow an outline
 
@@ -85,6 +85,12 @@ class Pipeline:
         """The number of steps of refinement."""
         return self.settings.refine_steps(learned=self.refiner is not None)
 
+    @property
+    def steps_by_kind(self) -> tuple[int, int]:
+        """How many of these steps the network takes, and then how many are by gradient."""
+        learned = 0 if self.refiner is None else min(LEARNED_STEPS, self.refine_steps)
+        return learned, self.refine_steps - learned
+
     @torch.inference_mode()
     def prepare(self, style: Tensor) -> PreparedStyle:
         """Prepare a style picture (1, 3, H, W), RGB in [0, 1], for `apply`."""
@@ -117,7 +123,7 @@ class Pipeline:
         result, palette, guide = draft.picture, draft.palette, draft.guide
         if self.refine_steps:
             targets = self._targets(draft, style)
-            steps = self._refined(draft.picture, targets)
+            steps = self.refined(draft.picture, targets)
             del draft  # the votes are large, and only the start needs them
             for number, result in enumerate(steps, start=1):
                 report.refinement(number, result)
@@ -138,6 +144,17 @@ class Pipeline:
         """
         draft = self._fed_forward(content, style, Report(None, self.settings, self.decoder, 0), None)
         return draft.picture, self._targets(draft, style)
+
+    def refined(self, picture: Tensor, targets: MatchedTargets) -> Iterator[Tensor]:
+        """Take the steps of refinement on what `draft` gives, yielding the picture, (3, H', W') in [0, 1], after each."""
+        learned, by_gradient = self.steps_by_kind
+        result = picture
+        if self.refiner is not None:
+            for result in refine_by_network(picture, self.encoder, targets, learned, self.refiner):
+                yield result
+        if by_gradient:
+            optimizer = self.settings.gradient_optimizer
+            yield from refine_by_gradient(result, self.encoder, targets, by_gradient, optimizer)
 
     @property
     def _soft(self) -> float:
@@ -208,11 +225,6 @@ class Pipeline:
 
     def _targets(self, draft: Draft, style: PreparedStyle) -> MatchedTargets:
         return MatchedTargets(draft.content, style.levels, draft.starts, self.settings, draft.guide)
-
-    def _refined(self, picture: Tensor, targets: MatchedTargets) -> Iterator[Tensor]:
-        if self.refiner is not None:
-            return refine_by_network(picture, self.encoder, targets, self.refine_steps, self.refiner)
-        return refine_by_gradient(picture, self.encoder, targets, self.refine_steps, self.settings.gradient_optimizer)
 
     def _encoded(self, picture: Tensor) -> dict[int, Tensor]:
         """Features (C, H, W) of a picture (1, 3, H, W) by level."""

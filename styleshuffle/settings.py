@@ -10,7 +10,10 @@ from typing import Any, Literal
 from .errors import SettingsError
 
 DEEPEST_LEVEL = 4
-_LEARNED_STEPS, _GRADIENT_STEPS = 2, 6  # of refinement, where no other number is set
+LEARNED_STEPS = 2
+"""Steps of refinement that the network takes: further ones would not lower the loss, but steps by gradient do."""
+
+_GRADIENT_STEPS = 6  # of refinement, where no other number is set and no network takes any
 ENCODERS = ("compact", "vgg19")
 CONVENTIONS = ("caffe", "torchvision")  # how a VGG-19 file wants its pictures
 
@@ -216,8 +219,8 @@ class Settings:
     refine: int | None = _setting(
         None,
         int,
-        "Steps on the decoded picture: sharper brushwork and shapes; 0 is quickest; default: 2 that are learned, or 6 by "
-        "gradient.",
+        "Steps on the decoded picture: sharper brushwork and shapes; 0 is quickest; default: 2 by the network, or 6 by "
+        "gradient. More than 2 go on by gradient.",
         0,
         10000,
         optional=True,
@@ -271,7 +274,7 @@ class Settings:
         """
         if learned and self.strength == 0:
             return 0  # the photograph itself; a network's steps never stand quite still
-        return self.refine if self.refine is not None else _LEARNED_STEPS if learned else _GRADIENT_STEPS
+        return self.refine if self.refine is not None else LEARNED_STEPS if learned else _GRADIENT_STEPS
 
     def faded(self, weight: float) -> float:
         """What a weight of the content, which holds for strength 0.5, is at this strength: 1 at 0, and falling."""

@@ -142,7 +142,7 @@ class Stylizer(Pipeline):
         """The style, prepared for pictures of this size; a few sizes are kept."""
         size = fit_size(style.size, max(32, round(max(work_size) * self.settings.style_scale)))
         costs = PIXEL_COSTS[self.encoder.kind]
-        cost = costs.refined if self.refine_steps and self.refiner is None else costs.forward
+        cost = costs.refined if self.steps_by_kind[1] else costs.forward
         pixels = work_size[0] * work_size[1] + size[0] * size[1]
         check_memory(self.device, pixels, costs.inverted if self.decoder is None else cost)
         if size not in self._prepared:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle
+from torch.nn.functional import avg_pool2d, interpolate, pad, pixel_shuffle, pixel_unshuffle
 
 from ..errors import WeightsError
 from .vgg import VGG, check_fingerprint, fingerprinted, load_into
@@ -24,6 +24,7 @@ from .weights import load_bundled, load_tensors, save_tensors
 LEVELS = (3, 2, 1)  # the levels of the residuals
 STAGES = 2  # a network for the first step, and another for all later steps
 _COARSE, _MIDDLE, _FINE = 64, 32, 12  # channels at relu3_1's, relu2_1's and the picture's resolution
+_GRID_WINDOW = 32  # pixels
 _BUNDLED = "refiner.safetensors"
 
 
@@ -50,7 +51,7 @@ class Refiner(nn.Module):
         Returns:
             the changed picture, (N, 3, H, W), in [0, 1] or a little beyond.
         """
-        return picture + self.stages[min(step, len(self.stages) - 1)](picture, residuals)
+        return picture + without_grid(self.stages[min(step, len(self.stages) - 1)](picture, residuals))
 
 
 class Stage(nn.Module):
@@ -79,6 +80,29 @@ class Stage(nn.Module):
         x = self.middle(pixel_shuffle(x, 2).add_(self.at_middle(residuals[2])))
         x = pixel_shuffle(self.to_fine(x), 2)
         return self.fine(x.add_(self.at_fine(torch.cat([residuals[1], picture - 0.5], 1))))
+
+
+def without_grid(change: Tensor) -> Tensor:
+    """A change (N, 3, H, W) without what repeats at every second pixel over a wide area.
+
+    Channels that are rearranged into pixels leave such a grid (Odena, Dumoulin and Olah, "Deconvolution and checkerboard
+    artifacts", Distill 2016). It is weak, but all of it has one frequency, so it shows in flat places. The four pixels of
+    each 2 x 2 block should change alike on average: how far each of them is from their mean, averaged over a window, is
+    taken away, but for the part that is a slope.
+
+    Args:
+        change: H and W even.
+    """
+    blocks = pixel_unshuffle(change, 2)
+    size = blocks.shape[2:]
+    window = min(_GRID_WINDOW // 2, *size)
+    wide = avg_pool2d(blocks, window, ceil_mode=True, count_include_pad=False).unflatten(1, (-1, 4))
+    means = wide.mean(2)
+    around = pad(means, (1, 1, 1, 1), mode="replicate") / (4 * window)  # from window to window, a pixel's share
+    along, down = around[..., 1:-1, 2:] - around[..., 1:-1, :-2], around[..., 2:, 1:-1] - around[..., :-2, 1:-1]
+    slope = torch.stack([-along - down, along - down, down - along, along + down], 2) / 2
+    offsets = (wide - means[:, :, None] - slope).flatten(1, 2)
+    return change - pixel_shuffle(interpolate(offsets, size, mode="bilinear", align_corners=False), 2)
 
 
 def _convolution(channels: int, width: int, share: float = 1.0) -> nn.Conv2d:

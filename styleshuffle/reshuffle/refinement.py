@@ -2,8 +2,8 @@
 
 The feed-forward result shows what the decoder can draw. Here the picture itself is moved until its features at relu1_1,
 relu2_1 and relu3_1 are near their targets (`styleshuffle.reshuffle.targets`), as in the optimisation of Gu et al. (CVPR
-2018), but with these levels all at once and from a result that is nearly there. The steps are those of a trained network
-(`styleshuffle.networks.refiner`) where there is one for the encoder, else steps by gradient.
+2018), but with these levels all at once and from a result that is nearly there. The first steps are those of a trained
+network (`styleshuffle.networks.refiner`) where there is one for the encoder; all others are by gradient.
 """
 
 from __future__ import annotations
@@ -45,21 +45,14 @@ def refine_by_network(picture: Tensor, encoder: VGG, targets: Targets, steps: in
 
     Args:
         picture: the feed-forward result, (3, H, W), RGB in [0, 1]; so are those that are yielded.
-        targets: rematched after every ten steps; at relu3_1, relu2_1 and relu1_1.
+        targets: at relu3_1, relu2_1 and relu1_1; they stay.
         refiner: trained for this encoder.
     """
     free = picture[None].contiguous(memory_format=torch.channels_last)  # not held to [0, 1]
     for step in range(steps):
-        free = _changed(free, encoder, targets, refiner, step)
+        with torch.no_grad():
+            free = refiner(free, targets.residuals(encoder(free, targets.levels)), step)
         yield free[0].clamp(0, 1)
-
-
-@torch.no_grad()
-def _changed(picture: Tensor, encoder: VGG, targets: Targets, refiner: Refiner, step: int) -> Tensor:
-    features = encoder(picture, targets.levels)
-    if step > 0 and step % _REFRESH == 0:
-        targets.rematch(features)
-    return refiner(picture, targets.residuals(features), step)
 
 
 class _Search:

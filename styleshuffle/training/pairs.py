@@ -210,16 +210,18 @@ class Maker:
 
 
 def _varied(settings: Settings, random: np.random.Generator) -> Settings:
-    weights = settings.content_weights
-    if random.random() < 0.5:
-        powers = np.exp(random.normal(0, _SPREAD, len(weights))).tolist()
-        weights = tuple(weight**power for weight, power in zip(weights, powers, strict=True))
+    powers = np.exp(random.normal(0, _SPREAD, len(settings.content_weights))) ** (random.random() < 0.5)
+    content_weights, flat_weights = (
+        tuple(float(weight**power) for weight, power in zip(weights, powers, strict=True))
+        for weights in (settings.content_weights, settings.flat_weights)
+    )
     return replace(
         settings,
         strength=random.uniform(*_STRENGTHS),
         style_scale=2 ** random.uniform(*_OCTAVES),
         seed=int(random.integers(_SEEDS)),
-        content_weights=weights,
+        content_weights=content_weights,
+        flat_weights=flat_weights,
     )
 
 

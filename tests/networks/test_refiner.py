@@ -13,7 +13,7 @@ from torch import Tensor
 from styleshuffle import Settings, Stylizer
 from styleshuffle.errors import WeightsError
 from styleshuffle.networks import weights as stored
-from styleshuffle.networks.refiner import Refiner, load_compact_refiner, load_refiner, save_refiner
+from styleshuffle.networks.refiner import Refiner, load_compact_refiner, load_refiner, save_refiner, without_grid
 from styleshuffle.networks.vgg import VGG
 from styleshuffle.networks.weights import bundled_folder, save_tensors
 from styleshuffle.progress import Progress
@@ -91,18 +91,24 @@ def test_each_step_brings_a_real_picture_nearer(fed_forward: tuple[Tensor, Match
         assert step.shape == picture.shape and step.min() >= 0 and step.max() <= 1
 
 
-def test_two_learned_steps_do_what_four_by_gradient_do(fed_forward: tuple[Tensor, MatchedTargets], encoder: VGG) -> None:
+def test_two_learned_steps_beat_four_by_gradient(fed_forward: tuple[Tensor, MatchedTargets], encoder: VGG) -> None:
     picture, targets = fed_forward
     *_, learned = refine_by_network(picture, encoder, targets, 2, load_compact_refiner(encoder))
     *_, by_gradient = refine_by_gradient(picture, encoder, targets, 4)
     assert loss(encoder, learned, targets) < loss(encoder, by_gradient, targets)
 
 
-def test_more_steps_do_not_spoil_the_picture(fed_forward: tuple[Tensor, MatchedTargets], encoder: VGG) -> None:
-    picture, targets = fed_forward
-    steps = list(refine_by_network(picture, encoder, targets, 8, load_compact_refiner(encoder)))
-    losses = [loss(encoder, step, targets) for step in steps]
-    assert max(losses[2:]) < 1.03 * losses[1]
+def test_each_further_step_is_by_gradient_and_brings_the_picture_nearer(content: Tensor, style: Tensor) -> None:
+    stylizer = Stylizer(device="cpu", refine=8)
+    picture, targets = stylizer.draft(content, stylizer.prepare(style))
+    assert stylizer.steps_by_kind == (2, 6)
+    with torch.inference_mode():
+        steps = list(stylizer.refined(picture, targets))
+    losses = [loss(stylizer.encoder, step, targets) for step in steps]
+    assert len(steps) == 8 and losses == sorted(losses, reverse=True)
+    two = Stylizer(device="cpu")
+    assert two.steps_by_kind == (2, 0)
+    assert torch.equal(list(two.refined(picture, targets))[-1], steps[1])
 
 
 def test_no_graph_is_kept_outside_of_inference_mode(fed_forward: tuple[Tensor, MatchedTargets], encoder: VGG) -> None:
@@ -124,6 +130,44 @@ def test_an_untrained_refiner_changes_nothing(encoder: VGG) -> None:
     assert torch.equal(Refiner(encoder.channels)(picture, residuals, 0), picture)
 
 
+def test_a_grid_is_taken_away_and_all_else_is_kept() -> None:
+    tile = torch.randn(3, 2, 2, generator=torch.Generator().manual_seed(0))
+    grid = (tile - tile.mean((1, 2), keepdim=True)).repeat(1, 20, 36)[None]
+    slope = torch.arange(256.0).expand(1, 3, 40, 256)
+    texture = torch.randn(1, 3, 40, 72, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(without_grid(grid), torch.zeros_like(grid), atol=1e-5)
+    assert torch.allclose(without_grid(slope)[..., 48:-48], slope[..., 48:-48])
+    assert float((without_grid(slope) - slope).abs().max()) < 0.5  # of a pixel's step, at the border
+    assert float((without_grid(texture) - texture).square().mean()) < 0.03
+    assert without_grid(grid[..., :16, :2]).shape == (1, 3, 16, 2)
+
+
+def peak(picture: Tensor, other: Tensor) -> float:
+    """The largest power of (3, H, W) at alternating pixels, over its neighbourhood, in units of another picture's."""
+    ratios = []
+    for x in (picture, other):
+        grey = x.mean(0)[:128, :128]
+        window = torch.hann_window(128)
+        power = torch.fft.fft2((grey - grey.mean()) * window[:, None] * window).abs().square()
+        places = [(64, 0), (0, 64), (64, 64)]
+        around = [(dy, dx) for dy in range(-6, 7) for dx in range(-6, 7) if max(abs(dy), abs(dx)) > 2]
+        ratios.append(
+            max(
+                float(power[y, x])
+                / float(torch.stack([power[(y + dy) % 128, (x + dx) % 128] for dy, dx in around]).mean())
+                for y, x in places
+            )
+        )
+    return ratios[0] / ratios[1]
+
+
+def test_no_grid_is_left_in_a_flat_picture(style: Tensor) -> None:
+    flat, stylizer = torch.full((1, 3, 128, 160), 0.7), Stylizer(device="cpu")
+    picture, targets = stylizer.draft(flat, stylizer.prepare(style))
+    *_, refined = stylizer.refined(picture, targets)
+    assert peak(refined, picture) < 3
+
+
 # --------------------------------------------------------------------------------------------------- when it is used
 
 
@@ -139,6 +183,8 @@ def test_two_steps_are_learned_by_default_and_six_by_gradient(content: Tensor, s
     assert stages(content, style, optimizer="adam").count("refine") == 6
     assert stages(content, style, refine=3).count("refine") == 3
     assert [Settings(refine=steps).refine_steps(learned=True) for steps in (None, 0, 5)] == [2, 0, 5]
+    assert Stylizer(device="cpu", refine=1).steps_by_kind == (1, 0)
+    assert Stylizer(device="cpu", optimizer="adam", refine=5).steps_by_kind == (0, 5)
 
 
 def test_without_refinement_no_network_is_loaded(content: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
