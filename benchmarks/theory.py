@@ -5,9 +5,9 @@
     python benchmarks/theory.py --from-data
 
 Three sample pictures in three sample styles, with the bundled networks. First lambda is swept (`theory_sweep`). Then the
-Gram, the local and the reshuffle loss are minimised from the same start on the same features (`theory_losses`). Tables
-and figures come from the run. The page's template describes what the figures show: when they change, look at them, and
-read it again.
+Gram, the local and the reshuffle loss are minimised from the same start on the same features (`theory_losses`). Last, the
+votes are compared before and after evening (`theory_evening`). Tables and figures come from the run. The page's template
+describes what the figures show: when they change, look at them, and read it again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from common import DOCS, check_matplotlib, command_options, from_data_option, machine, out_option
 from pages import read_data, table, write_data, write_page
 from pictures import sample
+from theory_evening import evening_losses, evening_table
 from theory_features import encode, gram_distance, reshuffled
 from theory_losses import CONSTRAINED, CONTENT_LOSS, REFRESH, compare, draw_losses, losses_table
 from theory_sweep import SETTINGS, draw_sweep, sweep, sweep_table
@@ -67,7 +68,7 @@ def run(size: int, steps: int, out: Path | None) -> dict[str, Any]:
         )
         for content, style in PAIRS
     }
-    data: dict[str, Any] = {"facts": {}, "pairs": [], "sweep": [], "losses": []}
+    data: dict[str, Any] = {"facts": {}, "pairs": [], "sweep": [], "losses": [], "evening": []}
     data["permutation"] = permutation(encoder, *next(iter(pictures.values())))
     compared, seconds = [], []
     for number, (pair, (content, style)) in enumerate(pictures.items(), start=1):
@@ -81,6 +82,7 @@ def run(size: int, steps: int, out: Path | None) -> dict[str, Any]:
         data["pairs"].append({"pair": pair} | counts)
         data["sweep"] += [{"pair": pair} | point.row() for point in points]
         data["losses"] += [{"pair": pair} | result.row() for result in results]
+        data["evening"] += [{"pair": pair} | row for row in evening_losses(content, style)]
         if out:
             draw_sweep(content, style, points, out / f"theory_{number}.jpg")
         click.echo(f"measured {pair}", err=True)
@@ -136,6 +138,7 @@ def marks(data: dict[str, Any]) -> dict[str, str]:
         "refresh": str(facts["refresh"]),
         "content_loss": f"{facts['content_loss']:g}",
         "losses": losses_table(data["losses"]),
+        "evening": evening_table(data["evening"]),
         "local_used": _range([row["used"] for row in data["losses"] if row["loss"] == "local"]),
         "seconds": f"{facts['seconds_a_picture']:.0f} s",
     }

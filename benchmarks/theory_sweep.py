@@ -22,8 +22,21 @@ from styleshuffle.reshuffle.moments import match_moments
 from styleshuffle.reshuffle.nnf import usage
 
 PENALTIES = (0.0, 0.01, 0.03, 0.1, 1.0)
-# So that what lambda does is hidden neither by the content nor by what is done to the decoded picture.
-SETTINGS = Settings(content_weights=(0.04, 0.01, 0.64, 0.81), encoder_blends=(0.25, 0.16, 0.16), palette=0.0, refine=0)
+# So that what lambda does is hidden neither by the content, nor by evening, nor by what is done to the decoded picture.
+SETTINGS = Settings(
+    content_weights=(0.04, 0.01, 0.64, 0.81),
+    flat_weights=(0.04, 0.01, 0.64, 0.81),
+    encoder_blends=(0.25, 0.16, 0.16),
+    patch_sizes=(3, 3, 3, 3),
+    turns=(2, 2, 1),
+    contiguity=0.0,
+    evening=0.0,
+    tone=0.0,
+    noise=0.0,
+    brushwork=0.0,
+    palette=0.0,
+    refine=0,
+)
 
 
 @dataclass(frozen=True)

@@ -214,7 +214,7 @@ class Settings:
         0.5, float, "How far strokes in flat places of the content get the contrast of the style's own."
     )
     palette: float = _setting(
-        0.8, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."
+        0.9, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."
     )
     refine: int | None = _setting(
         None,
