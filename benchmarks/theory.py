@@ -21,7 +21,7 @@ import torch
 from common import DOCS, check_matplotlib, command_options, from_data_option, machine, out_option
 from pages import read_data, table, write_data, write_page
 from pictures import sample
-from theory_evening import evening_losses, evening_table
+from theory_evening import evening_losses, evening_marks, evening_table
 from theory_features import encode, gram_distance, reshuffled
 from theory_losses import CONSTRAINED, CONTENT_LOSS, REFRESH, compare, draw_losses, losses_table
 from theory_sweep import SETTINGS, draw_sweep, sweep, sweep_table
@@ -139,8 +139,9 @@ def marks(data: dict[str, Any]) -> dict[str, str]:
         "content_loss": f"{facts['content_loss']:g}",
         "losses": losses_table(data["losses"]),
         "evening": evening_table(data["evening"]),
+        **evening_marks(data["evening"]),
         "local_used": _range([row["used"] for row in data["losses"] if row["loss"] == "local"]),
-        "seconds": f"{facts['seconds_a_picture']:.0f} s",
+        "seconds": f"{facts['seconds_a_picture']:.1f} s",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -44,15 +45,34 @@ def evening_losses(content: Tensor, style: Tensor) -> list[dict[str, Any]]:
     return rows
 
 
+def _means(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """The mean over the pairs of each figure, by level."""
+    levels = [f"relu{level}_1" for level in LEVELS]
+    names = [name for name in rows[0] if name not in ("pair", "level")]
+    by_level = {level: [row for row in rows if row["level"] == level] for level in levels}
+    return {level: {name: fmean(row[name] for row in some) for name in names} for level, some in by_level.items()}
+
+
 def evening_table(rows: Sequence[dict[str, Any]]) -> str:
     """The mean over the pairs, a row a level."""
-    kinds = ("votes", "evened", "content")
-    lines = []
-    for level in LEVELS:
-        some = [row for row in rows if row["level"] == f"relu{level}_1"]
-        means = [
-            sum(row[f"{kind}_{measure}"] for row in some) / len(some) for measure in ("loss", "gram") for kind in kinds
-        ]
-        lines.append([f"relu{level}_1", *(f"{mean:.3f}" for mean in means)])
-    titles = ["level", *(f"{measure}, {kind}" for measure in ("loss", "Gram") for kind in kinds)]
+    columns = [(measure, kind) for measure in ("loss", "gram") for kind in ("votes", "evened", "content")]
+    titles = ["level", *(f"{measure.capitalize()}, {kind}" for measure, kind in columns)]
+    lines = [
+        [level, *(f"{means[f'{kind}_{measure}']:.3f}" for measure, kind in columns)]
+        for level, means in _means(rows).items()
+    ]
     return table(titles, lines)
+
+
+def evening_marks(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """What the page says in words: how much the loss rises and the Gram distance falls, from level to level."""
+    levels = _means(rows).values()
+    return {
+        "evening_loss": _span([means["evened_loss"] / means["votes_loss"] - 1 for means in levels]),
+        "evening_share": _span([means["evened_loss"] / means["content_loss"] for means in levels]),
+        "evening_gram": _span([1 - means["evened_gram"] / means["votes_gram"] for means in levels]),
+    }
+
+
+def _span(shares: Sequence[float]) -> str:
+    return f"{min(shares):.0%} to {max(shares):.0%}"

@@ -19,6 +19,7 @@ from .reshuffle.evening import Evener
 from .reshuffle.guide import Guide
 from .reshuffle.inversion import Inverter
 from .reshuffle.levels import Turn, decode_to_picture, reshuffle
+from .reshuffle.moments import match_moments, moments
 from .reshuffle.palette import match_palette, palette_of, within
 from .reshuffle.refinement import refine_by_gradient, refine_by_network
 from .reshuffle.structure import structure, with_floor
@@ -27,6 +28,7 @@ from .reshuffle.targets import MatchedTargets, Start
 from .reshuffle.tones import aim, in_order, luminance, palette_for
 from .settings import LEARNED_STEPS, Settings
 
+_COLOURS_BACK = 0.5  # how far colours paled by the network's steps go back to the draft's; all the way brings smoke back
 _STRUCTURE_LEVEL = 3  # whose features tell structure from grain, in windows small enough to follow an outline
 
 
@@ -122,11 +124,13 @@ class Pipeline:
         draft = self._fed_forward(content, style, report, watch)
         result, palette, guide = draft.picture, draft.palette, draft.guide
         if self.refine_steps:
-            targets = self._targets(draft, style)
+            targets, colours = self._targets(draft, style), moments(draft.picture)
             steps = self.refined(draft.picture, targets)
             del draft  # the votes are large, and only the start needs them
             for number, result in enumerate(steps, start=1):
                 report.refinement(number, result)
+            if self.steps_by_kind[0]:
+                result = torch.lerp(result, match_moments(result, colours), _COLOURS_BACK).clamp_(0, 1)
         result = self._brushed(result, guide, style)
         if self.settings.palette and self.settings.tone:
             result = within(result, palette, self._soft).clamp_(0, 1)

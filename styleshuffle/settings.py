@@ -146,13 +146,13 @@ class Settings:
         1000,
     )
     content_weights: tuple[float, ...] = _setting(
-        (0.43, 0.38, 0.66, 0.76),
+        (0.45, 0.4, 0.7, 0.8),
         float,
         "Alpha: share of the content in each blend, at strength 0.5.",
         levels=(4, 3, 2, 1),
     )
     flat_weights: tuple[float, ...] = _setting(
-        (0.58, 0.48, 0.42, 0.28),
+        (0.6, 0.5, 0.45, 0.3),
         float,
         "The same where the content is flat: a sky, a wall, a cheek.",
         levels=(4, 3, 2, 1),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from test_quantized_adam import exact_updates, flat, give_gradients, kept, optimiser, parameters, refusal
+from quantized_runs import exact_updates, flat, give_gradients, gradients, kept, optimiser, parameters, refusal
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
@@ -393,8 +393,6 @@ def test_the_same_workers_resume_bit_for_bit(records: list[dict[str, Any]], weig
 
 
 def test_fewer_workers_resume_and_lose_nothing_that_was_held_back(records: list[dict[str, Any]]) -> None:
-    from test_quantized_adam import gradients
-
     for weight_bits in ("None", "8"):
         seen = records[0]["resume"][weight_bits]
         merged = seen["merged"]
