@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -63,3 +65,18 @@ def refusal(action: Callable[[], Any]) -> str:
     except WorkerError as error:
         return str(error)
     return "none"
+
+
+def records_of(work: Callable[[int, str], None], workers: int, folder: Path) -> list[dict[str, Any]]:
+    """What processes have written down that each went through all scenarios of ``work(rank, folder)``."""
+    context = get_context("forkserver")  # imports torch once, not in each process
+    context.set_forkserver_preload(["pytest", "torch.distributed", "torch._dynamo"])
+    processes = [context.Process(target=work, args=(rank, str(folder)), daemon=True) for rank in range(workers)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(180)
+    records = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(workers)]
+    for record in records:
+        assert "failure" not in record, record["failure"]
+    return records

@@ -404,10 +404,3 @@ def test_a_chart_replaces_no_picture(here: Path) -> None:
     assert "one of the pictures to measure" in error(run(*arguments, "photos/cat.png"), 1)
     assert Path("photos/cat.png").read_bytes() == before
     assert "there is no folder" in error(run(*arguments, "none/chart.png"), 1)
-
-
-def test_without_matplotlib_the_remedy_is_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    said = error(run("outputs", "--content", "photos", "--style", "style.png", "--plot", "chart.png"), 2)
-    assert said == "--plot: matplotlib is not installed; pip install 'styleshuffle[plot]'\n"
-    assert not Path("chart.png").exists()

@@ -7,14 +7,23 @@ import warnings
 from copy import deepcopy
 from datetime import timedelta
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
-from quantized_runs import exact_updates, flat, give_gradients, gradients, kept, optimiser, parameters, refusal
+from quantized_runs import (
+    exact_updates,
+    flat,
+    give_gradients,
+    gradients,
+    kept,
+    optimiser,
+    parameters,
+    records_of,
+    refusal,
+)
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
@@ -266,18 +275,7 @@ def resume(rank: int, two: dist.ProcessGroup, weight_bits: int | None) -> dict[s
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    folder = tmp_path_factory.mktemp("servers")
-    context = get_context("forkserver")  # imports torch once, not in each process
-    context.set_forkserver_preload(["pytest", "torch.distributed", "torch._dynamo"])
-    processes = [context.Process(target=work, args=(rank, str(folder)), daemon=True) for rank in range(WORKERS)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(180)
-    found = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORKERS)]
-    for record in found:
-        assert "failure" not in record, record["failure"]
-    return found
+    return records_of(work, WORKERS, tmp_path_factory.mktemp("servers"))
 
 
 def mean_updates(steps: int) -> list[Tensor]:

@@ -8,7 +8,6 @@ import warnings
 from copy import deepcopy
 from datetime import timedelta
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from quantized_runs import (
     kept,
     optimiser,
     parameters,
+    records_of,
     refusal,
 )
 from torch import Tensor, nn
@@ -164,18 +164,7 @@ def lose_a_worker(rank: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    folder = tmp_path_factory.mktemp("workers")
-    context = get_context("forkserver")  # imports torch once, not in each process
-    context.set_forkserver_preload(["pytest", "torch.distributed", "torch._dynamo"])
-    processes = [context.Process(target=work, args=(rank, str(folder)), daemon=True) for rank in range(WORKERS)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    found = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORKERS)]
-    for record in found:
-        assert "failure" not in record, record["failure"]
-    return found
+    return records_of(work, WORKERS, tmp_path_factory.mktemp("workers"))
 
 
 def test_all_workers_hold_the_same_weights_after_every_step(records: list[dict[str, Any]]) -> None:
