@@ -1,4 +1,4 @@
-"""How far a picture is, for whoever waits for it."""
+"""How much of a picture is done, for the caller who waits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Progress:
     _draw: Callable[[int], Image] | None = field(default=None, repr=False, compare=False)
 
     def preview(self, long_side: int = 256) -> Image | None:
-        """The picture as it is now, about this large and never enlarged; None where there is no picture yet.
+        """The unfinished picture, about this large and never enlarged; None if there is no picture yet.
 
         Call it from the progress callback: it draws what the work is at in that moment. A level's features are averaged
         down before they are decoded, so a preview of 256 pixels costs a small part of the whole work.

@@ -49,7 +49,7 @@ class Rule:
         if value is None and self.optional:
             return
         if self.levels is not None and (isinstance(value, str) or not isinstance(value, Sequence)):
-            raise SettingsError(f"{name}: {value!r} is no list; use values such as {self.low}, {self.high}")
+            raise SettingsError(f"{name}: {value!r} is not a list; use values such as {self.low}, {self.high}")
         values = value if self.levels is not None else (value,)
         for single in values:
             self._check_single(name, single)
@@ -141,7 +141,7 @@ class Settings:
     usage_penalty: float = _setting(
         0.01,
         float,
-        "Lambda: 0 lets popular style patches be used everywhere, large values make all used equally.",
+        "Lambda: with 0 a few popular style patches may serve everywhere; large values use all of them equally.",
         0,
         1000,
     )
@@ -196,17 +196,17 @@ class Settings:
         True, bool, "Move the content's features to the style's colours (mean, covariance) before they are blended."
     )
     evening: float = _setting(
-        1.0, float, "How far colours follow the content over wide areas, where they would else drift like smoke."
+        1.0, float, "How far colours follow the content over wide areas, instead of drifting like smoke."
     )
     tone: float = _setting(
         0.25,
         float,
-        "How far dark places of the content stay dark, and light ones light, whatever the style has there.",
+        "How far dark places of the content stay dark, and light places light.",
     )
     noise: float = _setting(
         5.0,
         float,
-        "Least deviation of the content, in levels of 255: where it is flatter it gets noise, which becomes strokes.",
+        "Least deviation of the content, in levels of 255. Flatter places get noise, which becomes strokes.",
         0,
         64,
     )
@@ -227,8 +227,8 @@ class Settings:
     )
     optimizer: Literal["learned", "adam", "lbfgs", "generic-adam"] = _choice(
         "learned",
-        "What takes the steps: a network trained for it, or an optimiser by gradient. There is a network for the compact "
-        "encoder; elsewhere, and in place of a decoder, adam stands in for it.",
+        "What takes the steps: a trained network, or an optimiser by gradient. Only the compact encoder has a network; other "
+        "encoders, and searches in place of a decoder, use adam instead.",
         "learned",
         "adam",
         "lbfgs",

@@ -88,7 +88,7 @@ def without_grid(change: Tensor) -> Tensor:
     Channels that are rearranged into pixels leave such a grid (Odena, Dumoulin and Olah, "Deconvolution and checkerboard
     artifacts", Distill 2016). It is weak, but all of it has one frequency, so it shows in flat places. The four pixels of
     each 2 x 2 block should change alike on average: how far each of them is from their mean, averaged over a window, is
-    taken away, but for the part that is a slope.
+    taken away, except for the part that is a slope.
 
     Args:
         change: H and W even.

@@ -111,7 +111,7 @@ class Evener:
 
 
 def guided_filter(values: Tensor, guide: Tensor, radius: float, epsilon: float) -> Tensor:
-    """Values (C, H, W), smoothed but for the edges that a guide (1, H, W) has too; see this module's text.
+    """Values (C, H, W), smoothed except at the edges of a guide (1, H, W); see this module's text.
 
     Args:
         radius: of the windows, in positions, at least 1.

@@ -1,7 +1,7 @@
 """What a content picture tells the reshuffling beside its features: where it has structure, how light, and its outlines.
 
-The guide is made once from the content picture and goes along with its features. Whoever adds a wish of the user, such as
-a mask, adds it here: the guide says how much a place may take from the style, and from where.
+The guide is made once from the content picture and goes along with its features. A wish of the user, such as
+a mask, belongs here too: the guide says how much a place may take from the style, and from where.
 """
 
 from __future__ import annotations

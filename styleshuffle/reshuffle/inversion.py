@@ -84,7 +84,7 @@ class Inverter:
 
     Args:
         encoder: any; its features are what is inverted.
-        content: the picture to start from, (1, 3, H, W), RGB in [0, 1], of the size that is wanted.
+        content: the picture to start from, (1, 3, H, W), RGB in [0, 1], of the wanted size.
         steps, optimizer: see `invert`.
         progress: called after each step; an exception from it stops the work.
 

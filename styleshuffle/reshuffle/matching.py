@@ -106,7 +106,7 @@ def match_all(
     """The field over all pairs.
 
     Args:
-        content, style: descriptors (N, d) and (N', d); N and N' at most about `EXACT`, for memory is N x N'.
+        content, style: descriptors (N, d) and (N', d); N and N' at most about `EXACT`, because the memory is N x N'.
         grids: height and width of content and style.
         usage_penalty: lambda >= 0, in units of cosine.
         before: a field of nearly the same descriptors, whose prices are then only brought up to date.

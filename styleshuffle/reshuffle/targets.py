@@ -4,7 +4,7 @@ For a fixed field the reshuffle loss of Gu et al. (CVPR 2018) needs no patches: 
 patches that overlap at q is that of one position against their mean, the vote, times R^2, plus what does not depend on F.
 So the content and the reshuffle loss together are, up to a constant, the distance to the vote blended with the content.
 
-Whoever takes the steps, by gradient or learned, and whoever trains the learned ones, takes targets and loss from here.
+Gradient steps, learned steps and the training of the learned steps all take their targets and their loss from here.
 """
 
 from __future__ import annotations

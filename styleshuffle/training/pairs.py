@@ -162,7 +162,7 @@ class Maker:
             SettingsError: the side is not a multiple of 8.
         """
         if self.side % _ALIGNED:
-            raise SettingsError(f"pair_side: {self.side} is no multiple of {_ALIGNED}; use {self.side // 8 * 8}")
+            raise SettingsError(f"pair_side: {self.side} is not a multiple of {_ALIGNED}; use {self.side // 8 * 8}")
         folder.mkdir(parents=True, exist_ok=True)
         note, description = folder / "pairs.json", {**self._description(contents, styles), "count": count}
         done = _done(note, description)

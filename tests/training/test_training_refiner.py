@@ -329,7 +329,7 @@ def test_a_time_ends_the_command(job: list[object], tmp_path: Path) -> None:
 def test_what_cannot_be_trained_with_is_refused_in_one_line(job: list[object], tmp_path: Path) -> None:
     assert refused(run(*job, "--styles", tmp_path / "none"), 2, "none", "no such folder")
     assert refused(run(*job, "--style-pattern", "x*"), 2, "named x*")
-    assert refused(run(*job, "--pair-side", 70), 2, "--pair-side: 70 is no multiple of 8")
+    assert refused(run(*job, "--pair-side", 70), 2, "--pair-side: 70 is not a multiple of 8")
     assert refused(run(*job, "--start", tmp_path / "none.safetensors"), 1, "none.safetensors")
     save_refiner(Refiner(VGG().channels), VGG(), tmp_path / "other.safetensors")
     assert refused(run(*job, "--start", tmp_path / "other.safetensors"), 1, "was trained for another encoder")
