@@ -227,8 +227,8 @@ class Settings:
     )
     optimizer: Literal["learned", "adam", "lbfgs", "generic-adam"] = _choice(
         "learned",
-        "What takes the steps: a trained network, or an optimiser by gradient. Only the compact encoder has a network; other "
-        "encoders, and searches in place of a decoder, use adam instead.",
+        "What takes the steps: a trained network, or an optimiser by gradient. Only the compact encoder has a network; "
+        "other encoders, and searches in place of a decoder, use adam instead.",
         "learned",
         "adam",
         "lbfgs",
