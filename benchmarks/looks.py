@@ -24,6 +24,7 @@ from torch import Tensor
 from styleshuffle import Settings, Stylizer
 from styleshuffle.evaluation.measures import Measures, measure
 from styleshuffle.networks.vgg import load_compact, load_vgg19
+from styleshuffle.settings import PLAIN
 
 PAIRS = (
     ("cat", "swirling_night"),
@@ -41,17 +42,10 @@ PAIRS = (
 )
 AFTER = Settings()
 BEFORE = replace(
-    AFTER,
+    PLAIN,
     content_weights=(0.4, 0.4, 0.8, 0.9),
     flat_weights=(0.4, 0.4, 0.8, 0.9),
     encoder_blends=(0.7, 0.5, 0.45),
-    patch_sizes=(3, 3, 3, 3),
-    turns=(2, 2, 1),
-    contiguity=0.0,
-    evening=0.0,
-    tone=0.0,
-    noise=0.0,
-    brushwork=0.0,
     palette=0.6,
     optimizer="adam",
 )

@@ -14,26 +14,21 @@ from pictures import show
 from theory_features import encode, gram_distance, reshuffled
 from torch import Tensor
 
-from styleshuffle import Settings, Stylizer
+from styleshuffle import Stylizer
 from styleshuffle.evaluation.losses import usage_deviation
 from styleshuffle.evaluation.measures import Measures, measure
 from styleshuffle.reshuffle.levels import Turn
 from styleshuffle.reshuffle.moments import match_moments
 from styleshuffle.reshuffle.nnf import usage
+from styleshuffle.settings import PLAIN
 
 PENALTIES = (0.0, 0.01, 0.03, 0.1, 1.0)
 # So that what lambda does is hidden neither by the content, nor by evening, nor by what is done to the decoded picture.
-SETTINGS = Settings(
+SETTINGS = replace(
+    PLAIN,
     content_weights=(0.04, 0.01, 0.64, 0.81),
     flat_weights=(0.04, 0.01, 0.64, 0.81),
     encoder_blends=(0.25, 0.16, 0.16),
-    patch_sizes=(3, 3, 3, 3),
-    turns=(2, 2, 1),
-    contiguity=0.0,
-    evening=0.0,
-    tone=0.0,
-    noise=0.0,
-    brushwork=0.0,
     palette=0.0,
     refine=0,
 )

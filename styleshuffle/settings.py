@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from .errors import SettingsError
@@ -281,9 +281,14 @@ class Settings:
         return weight ** (4 * self.strength**2)
 
 
-# The program that the paper's authors released in May 2018, as settings. What is left out: its random search (ours is
-# exact at relu4_1, and local from there on), and its fixed size of 512.
-AUTHORS = Settings(
+PLAIN = Settings(
+    patch_sizes=(3, 3, 3, 3), turns=(2, 2, 1), contiguity=0.0, evening=0.0, tone=0.0, noise=0.0, brushwork=0.0
+)
+"""The method without what looks at the content picture beside its features. Set both `content_weights` and `flat_weights`
+to the same values to leave out the last of it."""
+
+AUTHORS = replace(
+    PLAIN,
     levels=(4, 3, 2),
     patch_sizes=(3, 5, 5, 3),
     turns=(5, 5, 5),
@@ -292,15 +297,12 @@ AUTHORS = Settings(
     content_weights=(0.5, 0.5, 0.5, 0.5),
     flat_weights=(0.5, 0.5, 0.5, 0.5),
     encoder_blends=(0.0, 0.0, 0.0),
-    contiguity=0.0,
     recolour=False,
-    evening=0.0,
-    tone=0.0,
-    noise=0.0,
-    brushwork=0.0,
     palette=0.0,
     refine=0,
 )
+"""The program that the paper's authors released in May 2018. What is left out: its random search (ours is exact at
+relu4_1, and local from there on), and its fixed size of 512."""
 
 
 def settings_from(**values: Any) -> Settings:

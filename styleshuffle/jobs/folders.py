@@ -114,7 +114,8 @@ def run_tasks(
         stylizer: with its style set.
         overwrite: replace results that exist.
         begin: called with the index and the task before each task.
-        progress: called after each step of the current picture; an exception from it stops the work.
+        progress: called after each step of the current picture. An `Exception` from it fails that picture only;
+            KeyboardInterrupt and the like stop the loop.
 
     Raises:
         WeightsError, SettingsError: every picture would fail for the same reason.

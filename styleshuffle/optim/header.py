@@ -7,7 +7,6 @@ or all skip the step.
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
@@ -124,8 +123,3 @@ def checksum(tensors: list[Tensor]) -> int:
         bits = tensor.detach().contiguous().view(torch.int32).sum(dtype=torch.int32)
         total = (total * 31 + index * int(bits)) % (1 << 52)
     return total
-
-
-def packed_float(value: float) -> str:
-    """All bits of a float, for a digest."""
-    return struct.pack("<d", value).hex()
