@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -11,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .devices import PIXEL_COSTS, check_memory, choose_device
+from .devices import BYTES_A_RESULT_PIXEL, PIXEL_COSTS, check_memory, choose_device
 from .errors import SettingsError, WeightsError
 from .images import Picture, fit_size, from_result, read
+from .memory import parse_memory
 from .networks.decoder import load_compact_decoder, load_decoder
 from .networks.refiner import LEVELS as REFINED_LEVELS
 from .networks.refiner import Refiner, load_compact_refiner, load_refiner
@@ -47,6 +49,8 @@ class Stylizer(Pipeline):
             bundled encoder, is inverted by gradient (`styleshuffle.reshuffle.inversion`), which is slow.
         refiner: a file that `styleshuffle-train refiner` wrote for this encoder. An encoder without a refiner, except the
             bundled encoder, is refined by Adam, in more steps.
+        memory: the most memory to take: bytes, or text such as "4GB" (4 x 1000^3) or "4GiB" (4 x 1024^3). On a GPU it is
+            the GPU's memory. Default: what is free when a picture begins.
         show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
@@ -65,10 +69,12 @@ class Stylizer(Pipeline):
         convention: str | None = None,
         decoder: str | Path | None = None,
         refiner: str | Path | None = None,
+        memory: int | str | None = None,
         show_download: bool = False,
         **overrides: Any,
     ) -> None:
         settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
+        self.memory = None if memory is None else parse_memory(memory)
         place = choose_device(device)
         own = encoder == "compact" and weights is None  # the encoder is the bundled encoder
         net = load_encoder(encoder, weights, convention, show_download)
@@ -96,7 +102,7 @@ class Stylizer(Pipeline):
         Raises:
             PictureError: the picture cannot be read.
         """
-        self._style = style if isinstance(style, Picture) else read(style)
+        self._style = style if isinstance(style, Picture) else read(style, memory=self.memory)
         self._prepared = {}
         return self
 
@@ -124,8 +130,9 @@ class Stylizer(Pipeline):
         """
         if self._style is None:
             raise SettingsError("style: none has been set; call set_style first")
-        picture = content if isinstance(content, Picture) else read(content)
+        picture = content if isinstance(content, Picture) else read(content, memory=self.memory)
         size, work_size = self.sizes(picture.size)
+        self._check_memory(size, work_size, self._style_size(self._style, work_size))
         style = self._prepared_style(self._style, work_size)
         result = self.apply(picture.tensor(work_size), style, progress)
         if size != work_size:
@@ -138,13 +145,31 @@ class Stylizer(Pipeline):
         work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
         return size, work_size
 
-    def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
-        """The style, prepared for pictures of this size; a few sizes are kept."""
-        size = fit_size(style.size, max(32, round(max(work_size) * self.settings.style_scale)))
+    def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], style_size: tuple[int, int]) -> None:
+        """Refuse a picture that does not fit into memory: while it is worked on, or while it is enlarged and written.
+
+        Args:
+            size, work_size: see `sizes`.
+            style_size: of the style for it; a style that is prepared costs nothing more.
+
+        Raises:
+            MemoryShortage: names the memory and the remedy.
+        """
         costs = PIXEL_COSTS[self.encoder.kind]
         cost = costs.refined if self.steps_by_kind[1] else costs.forward
-        pixels = work_size[0] * work_size[1] + size[0] * size[1]
-        check_memory(self.device, pixels, costs.inverted if self.decoder is None else cost)
+        pixels = prod(work_size) + (0 if style_size in self._prepared else prod(style_size))
+        cost = costs.inverted if self.decoder is None else cost
+        check_memory(self.device, pixels, cost, self.memory, lower=("work_size", "size"))
+        on_cpu = self.device.type == "cpu"  # `memory` is of the device, and the result is enlarged and written on the CPU
+        check_memory(torch.device("cpu"), prod(size), BYTES_A_RESULT_PIXEL, self.memory if on_cpu else None)
+
+    def _style_size(self, style: Picture, work_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of the style for pictures of this size."""
+        return fit_size(style.size, max(32, round(max(work_size) * self.settings.style_scale)))
+
+    def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
+        """The style, prepared for pictures of this size; a few sizes are kept."""
+        size = self._style_size(style, work_size)
         if size not in self._prepared:
             while len(self._prepared) >= _STYLE_SIZES_KEPT:
                 self._prepared.pop(next(iter(self._prepared)))

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from ..errors import SettingsError
+from ..memory import parse_memory
 from ..settings import CONVENTIONS, ENCODERS, Rule, Settings, rule_of
 
 FILE = click.Path(dir_okay=False)
@@ -24,6 +26,23 @@ def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str
 
 device_option = click.option(
     "--device", default="auto", metavar="auto|cpu|cuda[:N]|mps", callback=_check_device, help="Where to compute."
+)
+
+
+class _Memory(click.ParamType):
+    """An amount of memory, as bytes."""
+
+    name = "memory"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return parse_memory(value)
+        except SettingsError as error:
+            self.fail(str(error).removeprefix("memory: "), param, ctx)
+
+
+memory_option = click.option(
+    "--memory", type=_Memory(), metavar="4GB|4GiB|...", help="The most memory to take; default: what is free."
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 

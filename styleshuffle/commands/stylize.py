@@ -31,6 +31,7 @@ from .options import (
     convention_option,
     device_option,
     encoder_option,
+    memory_option,
     quiet_option,
     setting_options,
     verbose_option,
@@ -74,6 +75,7 @@ class _Stylize(Command):
 )
 @setting_options(_EVERYDAY)
 @device_option
+@memory_option
 @encoder_option("The bundled network, or VGG-19 (slower, finer).")
 @weights_option(ENCODER_WEIGHTS)
 @convention_option("Input that VGG-19's weights expect; default: detected.")
@@ -96,6 +98,7 @@ def main(
     style: str,
     output: str,
     device: str,
+    memory: int | None,
     encoder: str,
     weights: str | None,
     convention: str | None,
@@ -123,7 +126,8 @@ def main(
         if file is not None and not os.path.isfile(file):
             raise WeightsError(f"{file}: no such weights file; check the path")
     networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
-    request = _Request(console, content, style, output, Settings(**values), {"device": device, **networks}, overwrite)
+    place = {"device": device, "memory": memory}
+    request = _Request(console, content, style, output, Settings(**values), {**place, **networks}, overwrite)
     if os.path.isdir(content):
         _stylize_folder(request)
     else:
@@ -145,6 +149,12 @@ class _Request:
     networks: dict[str, Any]
     overwrite: bool
 
+    def read(self, source: Any) -> Picture:
+        """A picture, if there is memory for it."""
+        from .. import images
+
+        return images.read(source, memory=self.networks["memory"])
+
     def stylizer(self, style: Picture) -> Stylizer:
         """The stylizer with its style. This imports torch, which takes seconds."""
         from ..stylizer import Stylizer
@@ -153,13 +163,12 @@ class _Request:
 
 
 def _stylize_picture(request: _Request) -> None:
-    from .. import images
     from ..jobs.pictures import check_result_target, stylize_into
 
     console = request.console
     target = _target(request)
-    picture = images.read(_stdin() if request.content == "-" else request.content)
-    style = images.read(request.style)
+    picture = request.read(_stdin() if request.content == "-" else request.content)
+    style = request.read(request.style)
     if target is not None:
         if _ends_as_folder(request.output):
             _make_folder(target.parent)
@@ -181,7 +190,7 @@ def _stylize_folder(request: _Request) -> None:
     from ..jobs.folders import plan_folder
 
     output = _output_folder(request)
-    style = images.read(request.style)
+    style = request.read(request.style)
     plan = plan_folder(Path(request.content), output, Path(request.style), request.overwrite)
     if plan.empty:
         missing = "no picture but the style" if plan.style_left_out else "no picture"
