@@ -54,7 +54,9 @@ class System:
             self.file(f"sys/fs/cgroup/{group}/{name}", f"{text}\n")
 
     def group_1(self, group: str, limit: int, used: int, cache: int = 0, of_parents: int = UNLIMITED) -> None:
-        stat = f"cache {cache}\ntotal_inactive_file {cache}\ntotal_active_file 0\nhierarchical_memory_limit {of_parents}\n"
+        stat = (
+            f"cache {cache}\ntotal_inactive_file {cache}\ntotal_active_file 0\nhierarchical_memory_limit {of_parents}\n"
+        )
         for name, text in {
             "memory.limit_in_bytes": str(limit), "memory.usage_in_bytes": str(used), "memory.stat": stat,
         }.items():  # fmt: skip
