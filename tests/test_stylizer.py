@@ -333,7 +333,7 @@ def test_memory_that_is_bound_by_hand_is_not_exceeded(content: Image.Image, styl
     small = with_settings(style, size=512, memory=held + 100 * 2**20)
     with pytest.raises(MemoryShortage, match=r"^work_size: .* but 0.1 GiB are free; .* or raise `memory`$"):
         small.stylize(content)
-    with pytest.raises(SettingsError, match="^memory: 'lots' is no amount of memory"):
+    with pytest.raises(SettingsError, match=r"^memory: 'lots' is no amount of memory"):
         Stylizer(memory="lots", device="cpu")
 
 

@@ -9,10 +9,12 @@ Ctrl-C; 143 stopped by SIGTERM. Only pictures go to stdout.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,10 +39,12 @@ from .options import (
     verbose_option,
     weights_option,
 )
+from .sharing import share_folder, silent_worker, worker
 
 if TYPE_CHECKING:
     from ..images import Picture
     from ..jobs.folders import FolderPlan
+    from ..jobs.queues import Outcome
     from ..stylizer import Stylizer
 
 _EVERYDAY = ("size", "strength", "seed", "style_scale", "refine")
@@ -127,10 +131,10 @@ def main(
             raise WeightsError(f"{file}: no such weights file; check the path")
     networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
     place = {"device": device, "memory": memory}
-    request = _Request(console, content, style, output, Settings(**values), {**place, **networks}, overwrite)
+    request = Request(console, content, style, output, Settings(**values), {**place, **networks}, overwrite)
     if os.path.isdir(content):
         _stylize_folder(request)
-    else:
+    elif not silent_worker():
         _stylize_picture(request)
 
 
@@ -138,7 +142,7 @@ def main(
 
 
 @dataclass(frozen=True)
-class _Request:
+class Request:
     """What the command line asks for."""
 
     console: Console
@@ -162,7 +166,7 @@ class _Request:
         return Stylizer(self.settings, show_download=not self.console.quiet, **self.networks).set_style(style)
 
 
-def _stylize_picture(request: _Request) -> None:
+def _stylize_picture(request: Request) -> None:
     from ..jobs.pictures import check_result_target, stylize_into
 
     console = request.console
@@ -185,7 +189,21 @@ def _stylize_picture(request: _Request) -> None:
         console.note(_made(target, result.size, result.seconds))
 
 
-def _stylize_folder(request: _Request) -> None:
+def _stylize_folder(request: Request) -> None:
+    """Stylize a folder, alone or with the other workers that torchrun has started."""
+    place = worker()
+    if place is None:
+        _run_folder(request, _run_tasks)
+    else:
+        share_folder(request, *place, _run_folder)
+
+
+def _run_folder(request: Request, run: Callable[[Request, FolderPlan, Picture], list[str]]) -> None:
+    """Plan a folder, run the plan, and report how it went.
+
+    Args:
+        run: stylizes the tasks of a plan in a style, reports them, and returns the state of each.
+    """
     from .. import images
     from ..jobs.folders import plan_folder
 
@@ -201,7 +219,7 @@ def _stylize_folder(request: _Request) -> None:
     _tell_plan(request, plan)
     count = Counter(exists=len(plan.finished), failed=len(plan.unlisted) + len(plan.clashes))
     if plan.tasks:
-        count.update(_run_tasks(request, plan, style))
+        count.update(run(request, plan, style))
     left = len(plan.tasks) + len(plan.finished) + len(plan.unlisted) + len(plan.clashes) - count.total()
     request.console.note(
         f"{count['made']} stylized, {count['exists']} already there, {count['failed']} failed"
@@ -211,30 +229,44 @@ def _stylize_folder(request: _Request) -> None:
         click.get_current_context().exit(1)
 
 
-def _run_tasks(request: _Request, plan: FolderPlan, style: Picture) -> list[str]:
-    """Stylize the tasks of a plan and report them; returns the state of each task."""
-    from ..jobs.folders import Task, run_tasks
+def _run_tasks(request: Request, plan: FolderPlan, style: Picture) -> list[str]:
+    from ..jobs.claims import Claims
+    from ..jobs.folders import Task
+    from ..jobs.queues import OwnQueue
+    from ..jobs.running import run_tasks
 
     console, tasks = request.console, plan.tasks
     work = [_work(task.source, request.settings) for task in tasks]
+    claims = Claims(Path(request.output))
+    queue = OwnQueue(tasks, claims, request.overwrite)
     states: list[str] = []
+    begun: list[float] = []
     with console.bar(sum(work)) as bar:
 
         def begin(index: int, task: Task) -> None:
-            bar.start(f"{index + 1}/{len(tasks)} {task.source.name}", sum(work[:index]), work[index])
+            bar.start(f"{index + 1}/{len(tasks)} {task.source.name}", sum(begun), work[index])
+            begun.append(work[index])
 
-        for outcome in run_tasks(tasks, request.stylizer(style), request.overwrite, begin, bar.show):
-            states.append(outcome.state)
-            if outcome.error is not None:
-                console.picture_error(outcome.error, str(outcome.task.source))
-            if outcome.result is not None:
-                for warning in outcome.result.warnings:
-                    console.warn(warning)
-                console.detail(_made(outcome.task.target, outcome.result.size, outcome.result.seconds))
+        outcomes = run_tasks(queue, request.stylizer(style), request.overwrite, begin, bar.show)
+        with contextlib.closing(outcomes):  # after Ctrl-C the last result is written before this ends
+            for outcome in outcomes:
+                states.append(outcome.state)
+                tell_outcome(console, outcome)
+    claims.clear()
     return states
 
 
-def _tell_plan(request: _Request, plan: FolderPlan) -> None:
+def tell_outcome(console: Console, outcome: Outcome) -> None:
+    """Report what has become of a picture."""
+    if outcome.error is not None:
+        console.picture_error(outcome.error, str(outcome.task.source))
+    if outcome.result is not None:
+        for warning in outcome.result.warnings:
+            console.warn(warning)
+        console.detail(_made(outcome.task.target, outcome.result.size, outcome.result.seconds))
+
+
+def _tell_plan(request: Request, plan: FolderPlan) -> None:
     """Report what will not be stylized, and why."""
     console = request.console
     if plan.style_left_out:
@@ -268,7 +300,7 @@ def _work(source: Path, settings: Settings) -> float:
 # ----------------------------------------------------------------------------------------------- inputs and outputs
 
 
-def _target(request: _Request) -> Path | None:
+def _target(request: Request) -> Path | None:
     """The file that the result goes to; None is stdout. Refuses a file that cannot be written."""
     from ..images import WRITABLE
     from ..jobs.names import default_name
@@ -293,7 +325,7 @@ def _target(request: _Request) -> Path | None:
     return target
 
 
-def _output_folder(request: _Request) -> Path:
+def _output_folder(request: Request) -> Path:
     """The folder that the results of a folder go to."""
     from ..images import WRITABLE
 

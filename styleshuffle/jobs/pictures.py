@@ -58,8 +58,20 @@ def stylize_into(
     began = time.monotonic()
     if isinstance(target, Path):
         check_result_target(target, content, stylizer.settings, overwrite)
+    picture = render(stylizer, content, name, progress)
+    return write_result(picture, target, overwrite, time.monotonic() - began)
+
+
+def render(
+    stylizer: Stylizer, content: Picture, name: str, progress: Callable[[Progress], None] | None = None
+) -> Picture:
+    """Stylize a picture.
+
+    Raises:
+        PictureError: there is too little memory to make the picture; names it.
+    """
     try:
-        picture = stylizer.render(content, progress)
+        return stylizer.render(content, progress)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
     except (MemoryError, RuntimeError) as error:
@@ -67,8 +79,17 @@ def stylize_into(
             raise
         side = max(fit_size(content.size, stylizer.settings.size))
         raise PictureError(f"{name}: out of memory at {side} pixels; give a smaller `size`") from error
+
+
+def write_result(picture: Picture, target: Path | BinaryIO, overwrite: bool, seconds: float) -> Result:
+    """Write a picture that took so many seconds to make.
+
+    Raises:
+        PictureError: the picture cannot be written.
+    """
+    began = time.monotonic()
     if isinstance(target, Path):
         warnings = write(picture, target, overwrite=overwrite)
     else:
         warnings = write(picture, target, format="png")
-    return Result(picture.size, tuple(warnings), time.monotonic() - began)
+    return Result(picture.size, tuple(warnings), seconds + time.monotonic() - began)
