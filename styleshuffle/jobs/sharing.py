@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torch.distributed import Store
 
 _TIMEOUT = timedelta(minutes=10)  # to start all workers, and to plan a large folder
-_FAREWELL = 10.0  # seconds that the first worker waits for the others to leave, because it may hold the store
+_FAREWELL = 5.0  # seconds that the first worker waits for the others to leave
 _POLL = 0.05
 
 
@@ -87,7 +87,9 @@ class Workers:
             self.store.add("left", 1)
 
     def wait_for_the_others(self) -> None:
-        """Let the first worker wait until the others have left, because the store may end with it."""
+        """Let the first worker wait until the others have left, if the store ends with it. torchrun keeps its own."""
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            return
         until = time.monotonic() + _FAREWELL
         with contextlib.suppress(RuntimeError):
             while self.first and self.store.add("left", 0) < self.world and time.monotonic() < until:
