@@ -213,6 +213,14 @@ class Settings:
     brushwork: float = _setting(
         0.5, float, "How far strokes in flat places of the content get the contrast of the style's own."
     )
+    colours: Literal["style", "content", "luminance"] = _choice(
+        "style",
+        "Whose colours: the style's; the content's hue and saturation under the style's light; or the content's over a "
+        "result that is made of lightness alone.",
+        "style",
+        "content",
+        "luminance",
+    )
     palette: float = _setting(
         0.9, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."
     )

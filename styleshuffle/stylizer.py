@@ -130,6 +130,7 @@ class Stylizer(Pipeline):
         result = self.apply(picture.tensor(work_size), style, progress)
         if size != work_size:
             result = F.interpolate(result, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
+            result = self.with_kept_colours(result, picture.tensor(size))
         return from_result(result, picture.alpha, picture.bits)
 
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -176,6 +176,8 @@ def test_any_run_of_levels_works(content: Image.Image, style: Image.Image, level
         {"turns": (3, 2, 2)},
         {"levels": (3, 2)},
         {"palette": 1},
+        {"colours": "content"},
+        {"colours": "luminance"},
         {"evening": 0.5},
         {"tone": 0.0},
         {"noise": 0.0},

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ..jobs.folders import FolderPlan
     from ..stylizer import Stylizer
 
-_EVERYDAY = ("size", "strength", "seed", "style_scale", "refine")
+_EVERYDAY = ("size", "strength", "colours", "seed", "style_scale", "refine")
 _METHOD = tuple(setting.name for setting in fields(Settings) if setting.name not in _EVERYDAY)
 
 
