@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .devices import PIXEL_COSTS, check_memory, choose_device
 from .errors import SettingsError, WeightsError
-from .images import Picture, fit_size, from_result, read
+from .images import Picture, fit_size, from_result, read, read_strength
 from .networks.decoder import load_compact_decoder, load_decoder
 from .networks.refiner import LEVELS as REFINED_LEVELS
 from .networks.refiner import Refiner, load_compact_refiner, load_refiner
@@ -100,25 +100,39 @@ class Stylizer(Pipeline):
         self._prepared = {}
         return self
 
-    def stylize(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Image:
+    def stylize(
+        self,
+        content: Source,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        strength_mask: Source | None = None,
+    ) -> Image:
         """A content picture in the chosen style as an 8-bit Pillow image, RGB, or RGBA where it has transparency.
 
         Args, Raises: see `render`, which keeps the full precision.
         """
-        return self.render(content, progress).pil()
+        return self.render(content, progress, strength_mask=strength_mask).pil()
 
-    def render(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Picture:
+    def render(
+        self,
+        content: Source,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        strength_mask: Source | None = None,
+    ) -> Picture:
         """A content picture in the chosen style, at the content's size unless `Settings.size` says otherwise.
 
         Args:
             content: path, stream, Pillow image, array, tensor or `Picture`.
             progress: called after each step; an exception from it stops the work.
+            strength_mask: a picture in greys: full strength where it is white, the photograph itself where it is black.
+                Its size may differ from the content's, its shape may not.
 
         Returns:
             sRGB as float32 in [0, 1], with the content's transparency and its bits a channel.
 
         Raises:
-            PictureError: the content cannot be read.
+            PictureError: the content or the mask cannot be read, or the mask has another shape.
             SettingsError: no style has been set.
             MemoryShortage: the picture does not fit into memory at this size.
         """
@@ -126,11 +140,14 @@ class Stylizer(Pipeline):
             raise SettingsError("style: none has been set; call set_style first")
         picture = content if isinstance(content, Picture) else read(content)
         size, work_size = self.sizes(picture.size)
+        strengths = None if strength_mask is None else read_strength(strength_mask, size)
         style = self._prepared_style(self._style, work_size)
         result = self.apply(picture.tensor(work_size), style, progress)
         if size != work_size:
             result = F.interpolate(result, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
             result = self.with_kept_colours(result, picture.tensor(size))
+        if strengths is not None:
+            result = torch.lerp(picture.tensor(size), result, torch.from_numpy(strengths))
         return from_result(result, picture.alpha, picture.bits)
 
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
