@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -90,13 +90,17 @@ class Stylizer(Pipeline):
         self._style: Picture | None = None
         self._prepared: dict[tuple[int, int], PreparedStyle] = {}
 
-    def set_style(self, style: Source) -> Stylizer:
+    def set_style(self, style: Source | Sequence[Source], *, masks: Source | Sequence[Source] | None = None) -> Stylizer:
         """Choose the style picture; returns the stylizer itself.
 
         Raises:
             PictureError: the picture cannot be read.
         """
-        self._style = style if isinstance(style, Picture) else read(style)
+        styles: list[Any] = list(style) if isinstance(style, list | tuple) else [style]
+        self.settings.for_styles(len(styles))
+        if len(styles) > 1 or masks is not None:
+            raise SettingsError("style: this version takes a single style without a mask")
+        self._style = styles[0] if isinstance(styles[0], Picture) else read(styles[0])
         self._prepared = {}
         return self
 
@@ -158,7 +162,7 @@ class Stylizer(Pipeline):
 
     def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
         """The style, prepared for pictures of this size; a few sizes are kept."""
-        size = fit_size(style.size, max(32, round(max(work_size) * self.settings.style_scale)))
+        size = fit_size(style.size, max(32, round(max(work_size) * self.settings.for_styles(1)[1][0])))
         costs = PIXEL_COSTS[self.encoder.kind]
         cost = costs.refined if self.steps_by_kind[1] else costs.forward
         pixels = work_size[0] * work_size[1] + size[0] * size[1]

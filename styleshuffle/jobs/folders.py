@@ -15,6 +15,7 @@ from ..errors import MemoryShortage, SettingsError, WeightsError
 from ..files import errno_of, identity
 from ..images import read
 from ..progress import Progress
+from .companions import NO_COMPANIONS, Companions
 from .names import pictures_in, target_names
 from .pictures import Result, stylize_into
 
@@ -41,14 +42,14 @@ class FolderPlan:
         finished: tasks whose result exists already.
         clashes: tasks whose result would replace the style or a picture of the input.
         unlisted: folders that cannot be listed, each with the reason.
-        style_left_out: whether the folder holds the style, which is not stylized itself.
+        inputs_left_out: whether the folder holds a style or a mask, which is not stylized itself.
     """
 
     tasks: tuple[Task, ...]
     finished: tuple[Task, ...]
     clashes: tuple[Task, ...]
     unlisted: tuple[tuple[Path, str], ...]
-    style_left_out: bool
+    inputs_left_out: bool
 
     @property
     def empty(self) -> bool:
@@ -72,20 +73,26 @@ class Outcome:
     error: Exception | None = None
 
 
-def plan_folder(content: Path, output: Path, style: Path, overwrite: bool = False) -> FolderPlan:
-    """Plan the pictures of a folder and its subfolders. `output`, the style and hidden files are left out.
+def plan_folder(content: Path, output: Path, inputs: Sequence[Path], overwrite: bool = False) -> FolderPlan:
+    """Plan the pictures of a folder and its subfolders. `output`, the other inputs and hidden files are left out.
 
     Args:
         content: the folder to stylize.
         output: the folder of the results; it may lie inside `content` and need not exist.
-        style: the style picture.
+        inputs: the styles, and masks or folders of masks.
         overwrite: also stylize pictures whose result exists.
     """
     unlisted: list[tuple[Path, str]] = []
     pictures = list(pictures_in(content, output, unlisted))
-    style_file = identity(style)
-    sources = [source for source in pictures if style_file is None or identity(source) != style_file]
-    taken = {identity(source) for source in sources} | {style_file}
+    others = {identity(path) for path in inputs} - {None}
+    folders = {identity(path) for path in inputs if path.is_dir()}
+    sources = [
+        source
+        for source in pictures
+        if identity(source) not in others
+        and not (folders and folders & {identity(content / folder) for folder in source.relative_to(content).parents})
+    ]
+    taken = {identity(source) for source in sources} | others
     tasks, finished, clashes = [], [], []
     for source, name in zip(sources, target_names([source.relative_to(content) for source in sources]), strict=True):
         task = Task(source, output / name)
@@ -105,6 +112,7 @@ def run_tasks(
     overwrite: bool = False,
     begin: Callable[[int, Task], None] = lambda index, task: None,
     progress: Callable[[Progress], None] | None = None,
+    companions: Companions = NO_COMPANIONS,
 ) -> Iterator[Outcome]:
     """Stylize the pictures of a folder in order; yields the outcome of each.
 
@@ -116,25 +124,32 @@ def run_tasks(
         begin: called with the index and the task before each task.
         progress: called after each step of the current picture. An `Exception` from it fails that picture only;
             KeyboardInterrupt and the like stop the loop.
+        companions: the masks and the recipe of each picture.
 
     Raises:
         WeightsError, SettingsError: every picture would fail for the same reason.
     """
     for index, task in enumerate(tasks):
         begin(index, task)
-        outcome = _run(task, stylizer, overwrite, progress)
+        outcome = _run(task, stylizer, overwrite, progress, companions)
         yield outcome
         if errno_of(outcome.error) in _DISK_FULL:
             return
 
 
-def _run(task: Task, stylizer: Stylizer, overwrite: bool, progress: Callable[[Progress], None] | None) -> Outcome:
+def _run(
+    task: Task,
+    stylizer: Stylizer,
+    overwrite: bool,
+    progress: Callable[[Progress], None] | None,
+    companions: Companions,
+) -> Outcome:
     try:
         if task.target.exists() and not overwrite:
             return Outcome(task, "exists")
         content = read(task.source)
         task.target.parent.mkdir(parents=True, exist_ok=True)
-        result = stylize_into(stylizer, content, str(task.source), task.target, overwrite, progress)
+        result = stylize_into(stylizer, content, str(task.source), task.target, overwrite, progress, companions)
         return Outcome(task, "made", result)
     except MemoryShortage as error:
         return Outcome(task, "failed", error=error)

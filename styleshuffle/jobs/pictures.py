@@ -13,6 +13,7 @@ from ..errors import PictureError
 from ..images import Picture, check_target, fit_size, write
 from ..progress import Progress
 from ..settings import Settings
+from .companions import NO_COMPANIONS, Companions
 
 if TYPE_CHECKING:
     from ..stylizer import Stylizer
@@ -45,12 +46,14 @@ def stylize_into(
     target: Path | BinaryIO,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    companions: Companions = NO_COMPANIONS,
 ) -> Result:
     """Stylize a picture and write it: into a file, or as PNG into a stream.
 
     Args:
-        name: of the content, for messages.
+        name: of the content: its path, or ``-`` for a stream.
         overwrite: replace a file that exists.
+        companions: the masks and the recipe.
 
     Raises:
         PictureError: there is too little memory to make the picture, or it cannot be written.
@@ -59,7 +62,8 @@ def stylize_into(
     if isinstance(target, Path):
         check_result_target(target, content, stylizer.settings, overwrite)
     try:
-        picture = stylizer.render(content, progress)
+        masks = companions.masks_of(name)
+        picture = stylizer.render(content, progress, **masks)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
     except (MemoryError, RuntimeError) as error:
@@ -67,8 +71,9 @@ def stylize_into(
             raise
         side = max(fit_size(content.size, stylizer.settings.size))
         raise PictureError(f"{name}: out of memory at {side} pixels; give a smaller `size`") from error
+    recipe = companions.recipe_of(name, masks)
     if isinstance(target, Path):
-        warnings = write(picture, target, overwrite=overwrite)
+        warnings = write(picture, target, overwrite=overwrite, recipe=recipe)
     else:
-        warnings = write(picture, target, format="png")
+        warnings = write(picture, target, format="png", recipe=recipe)
     return Result(picture.size, tuple(warnings), time.monotonic() - began)

@@ -1,0 +1,216 @@
+"""What ``styleshuffle`` does once its command line is understood: a picture, or a folder of them."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import __version__
+from ..errors import PictureError
+from ..settings import Settings
+from .console import Console, listing
+from .controls import Controls
+from .places import check_writable, ends_as_folder, make_folder, output_folder, stdin, target_of
+
+if TYPE_CHECKING:
+    from ..jobs.companions import Companions
+    from ..jobs.folders import FolderPlan
+    from ..recipes import Recipe
+    from ..stylizer import Stylizer
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    console: Console
+    content: str
+    styles: tuple[str, ...]
+    output: str
+    settings: Settings
+    networks: dict[str, Any]
+    overwrite: bool
+    controls: Controls
+
+    @property
+    def inputs(self) -> list[tuple[str, str]]:
+        """All pictures that are read, each with what it is; masks may be folders."""
+        controls = self.controls
+        named = [(self.content, "content"), *((style, "style") for style in self.styles)]
+        named += [(mask, "mask") for mask in (controls.mask, controls.strength_mask, *controls.style_masks) if mask]
+        return named
+
+    def stylizer(self) -> Stylizer:
+        """The stylizer with its styles. This imports torch, which takes seconds."""
+        from ..stylizer import Stylizer
+
+        stylizer = Stylizer(self.settings, show_download=not self.console.quiet, **self.networks)
+        return stylizer.set_style(self.styles, masks=self.controls.style_masks or None)
+
+    def companions(self, folder: Path | None = None) -> Companions:
+        """What goes along with each content, which lies in that folder."""
+        from ..jobs.companions import Companions
+
+        mask, strength_mask = (None if path is None else Path(path) for path in self._content_masks)
+        return Companions(folder, mask, strength_mask, self._recipe() if self.controls.keeps_recipe else None)
+
+    @property
+    def _content_masks(self) -> tuple[str | None, str | None]:
+        return self.controls.mask, self.controls.strength_mask
+
+    def _recipe(self) -> Recipe:
+        """The recipe of all results; their contents are still to come."""
+        from ..recipes import Recipe, ingredient
+
+        files = [("style_mask", ingredient(mask)) for mask in self.controls.style_masks]
+        choices = {}
+        for name, value in self.networks.items():
+            if name in ("weights", "decoder", "refiner"):
+                files += [(name, ingredient(value))] if value is not None else []
+            elif value not in (None, "auto", "compact"):
+                choices[name] = value
+        styles = tuple(map(ingredient, self.styles))
+        return Recipe(styles[0], styles, self.settings, tuple(files), choices, __version__)
+
+
+def save_settings(path: str, settings: Settings, overwrite: bool) -> None:
+    """Write settings into a TOML file."""
+    from ..settings_files import write_settings
+
+    try:
+        write_settings(path, settings, overwrite)
+    except FileExistsError:
+        raise PictureError(f"{path}: exists already; add --overwrite, or write to another file") from None
+
+
+def paint_picture(request: Request) -> None:
+    """Make the picture that the command line asks for."""
+    from .. import images
+    from ..jobs.pictures import check_result_target, stylize_into
+
+    console = request.console
+    target = target_of(request.content, request.output, request.inputs, request.overwrite)
+    picture = images.read(stdin() if request.content == "-" else request.content)
+    check_readable(request)
+    if target is not None:
+        if ends_as_folder(request.output):
+            make_folder(target.parent)
+        check_result_target(target, picture, request.settings, request.overwrite)
+        check_writable(target.parent)
+    companions = request.companions()
+    with console.bar(1) as bar:
+        stylizer = request.stylizer()
+        bar.start(Path(request.content).name)
+        into = sys.stdout.buffer if target is None else target
+        result = stylize_into(stylizer, picture, request.content, into, request.overwrite, bar.show, companions)
+        for warning in result.warnings:
+            console.warn(warning)
+    if target is not None:
+        console.note(_made(target, result.size, result.seconds))
+
+
+def paint_folder(request: Request) -> None:
+    """Make the pictures of a folder."""
+    from .. import images
+    from ..jobs.folders import plan_folder
+
+    output = output_folder(request.content, request.output)
+    check_readable(request)
+    inputs = [Path(path) for path, _ in request.inputs[1:]]
+    plan = plan_folder(Path(request.content), output, inputs, request.overwrite)
+    if plan.empty:
+        missing = "no picture but the style" if plan.inputs_left_out else "no picture"
+        reason = f"{missing} in this folder; name a folder with {listing(images.READABLE)} files"
+        raise PictureError(f"{request.content}: {reason}")
+    make_folder(output)
+    check_writable(output)
+    finish(request.console, [plan], run_plan(request, plan))
+
+
+def check_readable(request: Request) -> None:
+    """Read the styles and their masks, and the masks of the content that are no folders, before torch is loaded."""
+    from .. import images
+
+    for path in (*request.styles, *request.controls.style_masks):
+        images.read(path)
+    for mask in request.controls.mask, request.controls.strength_mask:
+        if mask is not None and not Path(mask).is_dir():
+            images.read(mask)
+
+
+def run_plan(request: Request, plan: FolderPlan) -> list[str]:
+    """Report what will not be stylized, stylize the tasks, and report them; returns the state of each picture."""
+    from ..jobs.folders import Task, run_tasks
+
+    _tell_plan(request, plan)
+    console, tasks = request.console, plan.tasks
+    work = [_work(task.source, request.settings) for task in tasks]
+    states = ["exists"] * len(plan.finished) + ["failed"] * (len(plan.unlisted) + len(plan.clashes))
+    if not tasks:
+        return states
+    companions = request.companions(Path(request.content))
+    with console.bar(sum(work)) as bar:
+
+        def begin(index: int, task: Task) -> None:
+            bar.start(f"{index + 1}/{len(tasks)} {task.source.name}", sum(work[:index]), work[index])
+
+        for outcome in run_tasks(tasks, request.stylizer(), request.overwrite, begin, bar.show, companions):
+            states.append(outcome.state)
+            if outcome.error is not None:
+                console.picture_error(outcome.error, str(outcome.task.source))
+            if outcome.result is not None:
+                for warning in outcome.result.warnings:
+                    console.warn(warning)
+                console.detail(_made(outcome.task.target, outcome.result.size, outcome.result.seconds))
+    return states
+
+
+def finish(console: Console, plans: Iterable[FolderPlan], states: Iterable[str]) -> None:
+    """Report how many pictures were made, and end with exit code 1 if any of them failed."""
+    count = Counter(states)
+    wanted = sum(len(plan.tasks) + len(plan.finished) + len(plan.unlisted) + len(plan.clashes) for plan in plans)
+    left = wanted - count.total()
+    console.note(
+        f"{count['made']} stylized, {count['exists']} already there, {count['failed']} failed"
+        + (f", {left} not started" if left else "")
+    )
+    if count["failed"]:
+        click.get_current_context().exit(1)
+
+
+def _tell_plan(request: Request, plan: FolderPlan) -> None:
+    """Report what will not be stylized, and why."""
+    console = request.console
+    if plan.inputs_left_out:
+        kind = "the style" if len(request.inputs) == 2 else "a style or a mask"
+        console.detail(f"{', '.join(path for path, _ in request.inputs[1:])}: left out, because it is {kind}")
+    for task in plan.finished:
+        console.detail(f"{task.source}: {task.target} exists already")
+    for place, reason in plan.unlisted:
+        console.error(PictureError(f"{place}: the folder cannot be listed ({reason}); change its permissions"))
+    for task in plan.clashes:
+        console.error(PictureError(f"{task.source}: {task.target} is itself an input; write to another folder"))
+
+
+def _made(target: Path, size: tuple[int, int], seconds: float) -> str:
+    return f"{target}: {size[0]} x {size[1]}, {seconds:.1f} s"
+
+
+def _work(source: Path, settings: Settings) -> float:
+    """The work that a picture takes: the pixels of its result, from its header. A damaged picture fails fast: 0."""
+    from PIL import Image
+
+    from ..images import fit_size
+
+    try:
+        with Image.open(source) as image:
+            width, height = fit_size(image.size, settings.size)
+    except Exception:  # Pillow can raise nearly any error; `images.read` will report it
+        return 0.0
+    return float(width * height)
