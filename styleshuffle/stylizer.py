@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from math import prod
 from pathlib import Path
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .devices import BYTES_A_RESULT_PIXEL, PIXEL_COSTS, check_memory, choose_device
 from .errors import SettingsError, WeightsError
-from .images import Picture, fit_size, from_result, read
+from .images import Picture, fit_size, from_result, read, read_strength
 from .memory import parse_memory
 from .networks.decoder import load_compact_decoder, load_decoder
 from .networks.refiner import LEVELS as REFINED_LEVELS
@@ -96,35 +96,53 @@ class Stylizer(Pipeline):
         self._style: Picture | None = None
         self._prepared: dict[tuple[int, int], PreparedStyle] = {}
 
-    def set_style(self, style: Source) -> Stylizer:
+    def set_style(self, style: Source | Sequence[Source], *, masks: Source | Sequence[Source] | None = None) -> Stylizer:
         """Choose the style picture; returns the stylizer itself.
 
         Raises:
             PictureError: the picture cannot be read.
         """
-        self._style = style if isinstance(style, Picture) else read(style, memory=self.memory)
+        styles: list[Any] = list(style) if isinstance(style, list | tuple) else [style]
+        self.settings.for_styles(len(styles))
+        if len(styles) > 1 or masks is not None:
+            raise SettingsError("style: this version takes a single style without a mask")
+        self._style = styles[0] if isinstance(styles[0], Picture) else read(styles[0], memory=self.memory)
         self._prepared = {}
         return self
 
-    def stylize(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Image:
+    def stylize(
+        self,
+        content: Source,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        strength_mask: Source | None = None,
+    ) -> Image:
         """A content picture in the chosen style as an 8-bit Pillow image, RGB, or RGBA where it has transparency.
 
         Args, Raises: see `render`, which keeps the full precision.
         """
-        return self.render(content, progress).pil()
+        return self.render(content, progress, strength_mask=strength_mask).pil()
 
-    def render(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Picture:
+    def render(
+        self,
+        content: Source,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        strength_mask: Source | None = None,
+    ) -> Picture:
         """A content picture in the chosen style, at the content's size unless `Settings.size` says otherwise.
 
         Args:
             content: path, stream, Pillow image, array, tensor or `Picture`.
             progress: called after each step; an exception from it stops the work.
+            strength_mask: a picture in greys: full strength where it is white, the photograph itself where it is black.
+                Its size may differ from the content's, its shape may not.
 
         Returns:
             sRGB as float32 in [0, 1], with the content's transparency and its bits a channel.
 
         Raises:
-            PictureError: the content cannot be read.
+            PictureError: the content or the mask cannot be read, or the mask has another shape.
             SettingsError: no style has been set.
             MemoryShortage: the picture does not fit into memory at this size.
         """
@@ -133,10 +151,14 @@ class Stylizer(Pipeline):
         picture = content if isinstance(content, Picture) else read(content, memory=self.memory)
         size, work_size = self.sizes(picture.size)
         self._check_memory(size, work_size, self._style_size(self._style, work_size))
+        strengths = None if strength_mask is None else read_strength(strength_mask, size)
         style = self._prepared_style(self._style, work_size)
         result = self.apply(picture.tensor(work_size), style, progress)
         if size != work_size:
             result = F.interpolate(result, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
+            result = self.with_kept_colours(result, picture.tensor(size))
+        if strengths is not None:
+            result = torch.lerp(picture.tensor(size), result, torch.from_numpy(strengths))
         return from_result(result, picture.alpha, picture.bits)
 
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -165,7 +187,7 @@ class Stylizer(Pipeline):
 
     def _style_size(self, style: Picture, work_size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) of the style for pictures of this size."""
-        return fit_size(style.size, max(32, round(max(work_size) * self.settings.style_scale)))
+        return fit_size(style.size, max(32, round(max(work_size) * self.settings.for_styles(1)[1][0])))
 
     def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
         """The style, prepared for pictures of this size; a few sizes are kept."""

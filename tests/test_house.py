@@ -17,6 +17,7 @@ FLOORS = {
     "errors": 0,
     "memory": 1, "settings": 1,
     "files": 2, "devices": 2, "optim": 2, "progress": 2,
+    "recipes": 3, "settings_files": 3,
     "images": 3,
     "networks": 3,
     "reshuffle": 4,

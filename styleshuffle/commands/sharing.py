@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..images import Picture
-    from ..jobs.folders import FolderPlan, Task
+    from ..jobs.folders import Task
     from ..jobs.queues import Outcome
     from ..jobs.sharing import Workers
-    from .stylize import Request
+    from .painting import Request
 
-    Run = Callable[[Request, FolderPlan, Picture], list[str]]
+    Run = Callable[[Request, Sequence[Task]], list[str]]
+    """Makes pictures, reports them, and returns the state of each."""
 
 
 def worker() -> tuple[int, int] | None:
@@ -32,55 +32,54 @@ def silent_worker() -> bool:
     return place is not None and place[0] > 0
 
 
-def share_folder(request: Request, rank: int, world: int, run_folder: Callable[[Request, Run], None]) -> None:
-    """Stylize a folder together with the other workers.
+def share_folder(request: Request, rank: int, world: int, paint_folder: Callable[[Request, Run], None]) -> None:
+    """Make the pictures of a folder together with the other workers.
 
     Args:
-        run_folder: plans the folder, calls the function that it is given, and reports the result.
+        paint_folder: plans the folder, makes its pictures with the function that it is given, and reports how it went.
     """
     from ..jobs.sharing import joined
+    from .painting import tell_outcome
 
-    console = request.console
+    content, output = Path(request.content), Path(request.output)
     own = replace(request, networks={**request.networks, "device": _own_device(request.networks["device"])})
     with joined(rank, world) as workers:
-        content, output = Path(request.content), Path(request.output)
         if not workers.first:
-            console.quiet = True
-            tasks = workers.plan(content, output)
-            if tasks:
-                _share(own, workers, tasks, request.read(request.style), None)
+            request.console.quiet = True
+            _make_shared(own, workers, workers.plan(content, output), None)
             return
 
-        def run(request: Request, plan: FolderPlan, style: Picture) -> list[str]:
-            from .stylize import tell_outcome
-
-            workers.tell_plan(plan.tasks, content, output)
+        def run(request: Request, tasks: Sequence[Task]) -> list[str]:
+            workers.tell_plan(tasks, content, output)
             states: list[str] = []
 
             def report(outcome: Outcome) -> None:
                 states.append(outcome.state)
-                tell_outcome(console, outcome)
+                tell_outcome(request.console, outcome)
 
-            _share(own, workers, plan.tasks, style, report)
+            _make_shared(own, workers, tasks, report)
             return states
 
         try:
-            run_folder(request, run)
+            paint_folder(request, run)
         finally:
             workers.tell_no_plan()
 
 
-def _share(
-    request: Request, workers: Workers, tasks: Sequence[Task], style: Picture, report: Callable[[Outcome], None] | None
+def _make_shared(
+    request: Request, workers: Workers, tasks: Sequence[Task], report: Callable[[Outcome], None] | None
 ) -> None:
-    """Take tasks until all have an outcome; `report` receives all of them in order."""
+    """Make pictures until all have an outcome; `report` receives all outcomes in order."""
     from ..jobs.claims import Claims
     from ..jobs.running import run_tasks
     from ..jobs.sharing import SharedQueue
 
+    if not tasks:
+        return
     claims = Claims(Path(request.output))
     queue = SharedQueue(workers, tasks, claims, request.overwrite, report)
-    for _ in run_tasks(queue, request.stylizer(style), request.overwrite):
+    companions = request.companions(Path(request.content))
+    for _ in run_tasks(queue, request.stylizer(), request.overwrite, companions=companions):
         pass  # the queue reports it
     queue.report()
     if workers.first:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,14 +27,14 @@ class FolderPlan:
         finished: tasks whose result exists already.
         clashes: tasks whose result would replace the style or a picture of the input.
         unlisted: folders that cannot be listed, each with the reason.
-        style_left_out: whether the folder holds the style, which is not stylized itself.
+        inputs_left_out: whether the folder holds a style or a mask, which is not stylized itself.
     """
 
     tasks: tuple[Task, ...]
     finished: tuple[Task, ...]
     clashes: tuple[Task, ...]
     unlisted: tuple[tuple[Path, str], ...]
-    style_left_out: bool
+    inputs_left_out: bool
 
     @property
     def empty(self) -> bool:
@@ -41,20 +42,26 @@ class FolderPlan:
         return not (self.tasks or self.finished or self.clashes or self.unlisted)
 
 
-def plan_folder(content: Path, output: Path, style: Path, overwrite: bool = False) -> FolderPlan:
-    """Plan the pictures of a folder and its subfolders. `output`, the style and hidden files are left out.
+def plan_folder(content: Path, output: Path, inputs: Sequence[Path], overwrite: bool = False) -> FolderPlan:
+    """Plan the pictures of a folder and its subfolders. `output`, the other inputs and hidden files are left out.
 
     Args:
         content: the folder to stylize.
         output: the folder of the results; it may lie inside `content` and need not exist.
-        style: the style picture.
+        inputs: the styles, and masks or folders of masks.
         overwrite: also stylize pictures whose result exists.
     """
     unlisted: list[tuple[Path, str]] = []
     pictures = list(pictures_in(content, output, unlisted))
-    style_file = identity(style)
-    sources = [source for source in pictures if style_file is None or identity(source) != style_file]
-    taken = {identity(source) for source in sources} | {style_file}
+    others = {identity(path) for path in inputs} - {None}
+    folders = {identity(path) for path in inputs if path.is_dir()}
+    sources = [
+        source
+        for source in pictures
+        if identity(source) not in others
+        and not (folders and folders & {identity(content / folder) for folder in source.relative_to(content).parents})
+    ]
+    taken = {identity(source) for source in sources} | others
     tasks, finished, clashes = [], [], []
     for source, name in zip(sources, target_names([source.relative_to(content) for source in sources]), strict=True):
         task = Task(source, output / name)

@@ -17,6 +17,7 @@ from ..errors import MemoryShortage, SettingsError, WeightsError
 from ..files import errno_of
 from ..images import Picture, read
 from ..progress import Progress
+from .companions import NO_COMPANIONS, Companions
 from .folders import Task
 from .pictures import Result, check_result_target, render, write_result
 from .queues import Outcome, Queue, Turn
@@ -33,6 +34,7 @@ def run_tasks(
     overwrite: bool = False,
     begin: Callable[[int, Task], None] = lambda index, task: None,
     progress: Callable[[Progress], None] | None = None,
+    companions: Companions = NO_COMPANIONS,
 ) -> Generator[Outcome, None, None]:
     """Stylize the tasks that a queue hands out; yields the outcome of each, in this order.
 
@@ -46,11 +48,12 @@ def run_tasks(
         begin: called with the index and the task before each task.
         progress: called after each step of the current picture. An `Exception` from it fails that picture only;
             KeyboardInterrupt and the like stop the loop.
+        companions: the masks and the recipe of each picture.
 
     Raises:
         WeightsError, SettingsError: every picture would fail for the same reason.
     """
-    with _Conveyor(queue, stylizer, overwrite, begin, progress) as conveyor:
+    with _Conveyor(queue, stylizer, overwrite, begin, progress, companions) as conveyor:
         for outcome in conveyor.outcomes():
             yield outcome
             if errno_of(outcome.error) in _DISK_FULL:
@@ -86,6 +89,7 @@ class _Conveyor:
     overwrite: bool
     begin: Callable[[int, Task], None]
     progress: Callable[[Progress], None] | None
+    companions: Companions
     ahead: _Piece | None = None
     current: _Piece | None = None
     behind: _Piece | None = None
@@ -156,8 +160,10 @@ class _Conveyor:
     def _write(self, piece: _Piece) -> None:
         """Begin to write the result of a piece, if it has one."""
         if piece.picture is not None:
-            target = piece.turn.task.target
-            piece.writing = self.writer.submit(write_result, piece.picture, target, self.overwrite, piece.seconds)
+            name, target = str(piece.turn.task.source), piece.turn.task.target
+            piece.writing = self.writer.submit(
+                write_result, piece.picture, name, target, self.overwrite, piece.seconds, self.companions
+            )
             piece.picture = None
 
     def _finished(self) -> Iterator[Outcome]:
@@ -197,12 +203,12 @@ class _Conveyor:
     def _rendered(self, content: Picture, name: str) -> Picture:
         """A stylized picture. If memory was short beside the other pictures, it is made once more, alone."""
         try:
-            return render(self.stylizer, content, name, self.progress)
+            return render(self.stylizer, content, name, self.progress, self.companions)
         except Exception as error:
             short = isinstance(error, MemoryShortage) or is_out_of_memory(error.__cause__ or error)
             if not (short and self._make_room()):
                 raise
-        return render(self.stylizer, content, name, self.progress)
+        return render(self.stylizer, content, name, self.progress, self.companions)
 
     def _make_room(self) -> bool:
         """Let go of all pictures but the current; whether there were any."""

@@ -12,6 +12,7 @@ from fake_stylizer import FakeStylizer
 from helpers import colour, files, invoke, picture, raising
 
 from styleshuffle import images
+from styleshuffle.commands import painting
 from styleshuffle.commands import stylize as cli
 from styleshuffle.errors import MemoryShortage, PictureError, WeightsError
 from styleshuffle.settings import Settings
@@ -147,5 +148,5 @@ def test_a_result_never_replaces_an_input(here: Path, fake: type[FakeStylizer], 
 @pytest.mark.parametrize(("size", "expected"), [(None, 128.0), (32, 512.0)])
 def test_work_is_the_pixels_of_the_result(here: Path, size: int | None, expected: float) -> None:
     Path("damaged.png").write_text("no picture")
-    assert cli._work(Path("content.png"), Settings(size=size)) == expected
-    assert cli._work(Path("damaged.png"), Settings(size=size)) == 0
+    assert painting._work(Path("content.png"), Settings(size=size)) == expected
+    assert painting._work(Path("damaged.png"), Settings(size=size)) == 0

@@ -23,7 +23,7 @@ def test_a_folder_that_cannot_be_listed_is_a_failure(here: Path, monkeypatch: py
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", locked)
-    plan = plan_folder(Path("photos"), Path("out"), Path("style.png"))
+    plan = plan_folder(Path("photos"), Path("out"), [Path("style.png")])
     assert [job.source for job in plan.tasks] == [Path("photos/a.png")]
     assert plan.unlisted == ((Path("photos/locked"), "Permission denied"),)
 
@@ -32,5 +32,5 @@ def test_a_folder_that_cannot_be_listed_is_a_failure(here: Path, monkeypatch: py
 def test_links_to_folders_are_not_followed(here: Path) -> None:
     picture("photos/a.png")
     os.symlink("..", "photos/loop", target_is_directory=True)
-    plan = plan_folder(Path("photos"), Path("out"), Path("style.png"))
+    plan = plan_folder(Path("photos"), Path("out"), [Path("style.png")])
     assert [job.target for job in plan.tasks] == [Path("out/a.png")]

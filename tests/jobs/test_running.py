@@ -142,10 +142,10 @@ def test_the_next_is_read_and_the_last_is_written_while_a_picture_is_worked_on(
             together.wait()
         return read(source, **how)
 
-    def writing(result: Picture, target: Path, *how: Any) -> Any:
-        if target == tasks[0].target:
+    def writing(result: Picture, name: str, *how: Any) -> Any:
+        if name == str(tasks[0].source):
             together.wait()
-        return write(result, target, *how)
+        return write(result, name, *how)
 
     def working(content: Picture) -> None:
         assert threading.current_thread() is main
