@@ -16,6 +16,7 @@ LEARNED_STEPS = 2
 _GRADIENT_STEPS = 6  # of refinement, where no other number is set and no network takes any
 MOST_STYLES = 16
 ENCODERS = ("compact", "vgg19")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")  # numbers that networks compute in
 CONVENTIONS = ("caffe", "torchvision")  # how a VGG-19 file wants its pictures
 
 
@@ -246,7 +247,7 @@ class Settings:
         "any",
     )
     strokes: float = _setting(
-        0.8, float, "How far wide flat places of the content are laid in with strokes twice as wide."
+        1.0, float, "How far wide flat places of the content are laid in with strokes twice as wide."
     )
     palette: float = _setting(
         0.9, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."

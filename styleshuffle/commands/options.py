@@ -11,7 +11,7 @@ import click
 
 from ..errors import SettingsError
 from ..memory import parse_memory
-from ..settings import CONVENTIONS, ENCODERS, Rule, Settings, rule_of
+from ..settings import CONVENTIONS, ENCODERS, PRECISIONS, Rule, Settings, rule_of
 
 FILE = click.Path(dir_okay=False)
 
@@ -43,6 +43,12 @@ class _Memory(click.ParamType):
 
 memory_option = click.option(
     "--memory", type=_Memory(), metavar="4GB|4GiB|...", help="The most memory to take; default: what is free."
+)
+precision_option = click.option(
+    "--precision",
+    default="auto",
+    type=click.Choice(PRECISIONS),
+    help="Numbers that the networks compute in; auto: bfloat16 where the processor has it.",
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 

@@ -28,6 +28,7 @@ from .options import (
     device_option,
     encoder_option,
     memory_option,
+    precision_option,
     quiet_option,
     setting_options,
     verbose_option,
@@ -71,6 +72,7 @@ class _Stylize(Command):
 @control_options
 @device_option
 @memory_option
+@precision_option
 @encoder_option("The bundled network, or VGG-19 (slower, finer).")
 @weights_option(ENCODER_WEIGHTS)
 @convention_option("Input that VGG-19's weights expect; default: detected.")
@@ -94,6 +96,7 @@ def main(
     output: str,
     device: str,
     memory: int | None,
+    precision: str,
     encoder: str,
     weights: str | None,
     convention: str | None,
@@ -126,7 +129,7 @@ def main(
     settings = Settings(**values)
     controls.check(content, styles, settings)
     networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
-    place = {"device": device, "memory": memory}
+    place = {"device": device, "memory": memory, "precision": precision}
     request = Request(console, content, styles, output, settings, {**place, **networks}, overwrite, controls)
     shared = os.path.isdir(content) and controls.grid is None
     if silent_worker() and not shared:

@@ -57,7 +57,7 @@ def test_options_reach_the_stylizer(here: Path, fake: type[FakeStylizer]) -> Non
     assert result.exit_code == 0, result.stderr
     expected = Settings(size=32, strength=0.8, seed=3, levels=(3, 2), patch_sizes=(3, 5, 3, 3), turns=(2, 1, 1))
     networks = {"device": "cpu", "encoder": "vgg19", "weights": "vgg19.pth", "convention": "caffe"}
-    networks |= {"memory": 3 * 10**9, "decoder": None, "refiner": "own.safetensors"}
+    networks |= {"memory": 3 * 10**9, "precision": "auto", "decoder": None, "refiner": "own.safetensors"}
     assert [(one.settings, one.networks) for one in fake.made] == [(expected, {**networks, "show_download": True})]
     assert Image.open("out.png").size == (32, 16)
 
