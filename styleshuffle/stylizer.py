@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .devices import PIXEL_COSTS, check_memory, choose_device
+from .enlarging import Enlarger
 from .errors import SettingsError, WeightsError
 from .images import Picture, fit_size, from_result, read
 from .networks.decoder import load_compact_decoder, load_decoder
@@ -21,6 +22,7 @@ from .networks.refiner import Refiner, load_compact_refiner, load_refiner
 from .networks.vgg import VGG, load_encoder
 from .pipeline import Pipeline, PreparedStyle
 from .progress import Progress
+from .reporting import rest, scaled
 from .settings import LEARNED_STEPS, Settings, settings_from
 
 if TYPE_CHECKING:
@@ -133,10 +135,28 @@ class Stylizer(Pipeline):
         picture = content if isinstance(content, Picture) else read(content)
         size, work_size = self.sizes(picture.size)
         style = self._prepared_style(self._style, work_size)
-        result = self.apply(picture.tensor(work_size), style, progress)
-        if size != work_size:
-            result = F.interpolate(result, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
+        own = picture.tensor(work_size)
+        if size == work_size:
+            result = self.apply(own, style, progress)
+        else:
+            share = (max(work_size) / max(size)) ** 2
+            result = self.apply(own, style, progress and scaled(progress, share))
+            result = self._enlarged(result, own, picture, size, style, progress and rest(progress, share))
         return from_result(result, picture.alpha, picture.bits)
+
+    def _enlarged(
+        self,
+        painting: Tensor,
+        own: Tensor,
+        content: Picture,
+        size: tuple[int, int],
+        style: PreparedStyle,
+        progress: Callable[[float, Tensor], None] | None,
+    ) -> Tensor:
+        """A painting (1, 3, h, w) of a content ``own`` (1, 3, h, w), at a larger size (width, height)."""
+        if not Enlarger.works_with(self):
+            return F.interpolate(painting, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
+        return Enlarger(self, style, painting[0], own).enlarged(painting[0], content, size, progress)
 
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""
