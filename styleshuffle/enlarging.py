@@ -28,13 +28,14 @@ from .reshuffle.refinement import refine_by_network
 from .reshuffle.structure import noise_of, structure, with_floor
 from .reshuffle.targets import MatchedTargets, Start
 from .reshuffle.tones import luminance
-from .settings import LEARNED_STEPS, Settings
+from .settings import Settings
 from .tiles import Tile, lay, numbered, steps_between, tiles
 
 # Sides and deviations are in pixels of the step's own size, because networks and strokes are.
 LEVELS = (3, 2, 1)
-HALO = 96  # pixels; the networks, matching and refinement see about as far
+HALO = 64  # pixels; the networks, matching and refinement see about as far
 BLEND = 32  # pixels over which neighbouring tiles fade into each other
+STEPS = 1  # of refinement
 TILE = 1024  # pixels a side, halos included; larger tiles waste less on halos and need more memory
 _DETAIL = 1.5  # deviation in pixels of the Gaussian that takes the content's detail out
 _STROKE = 6.0  # deviation in pixels of the Gaussian beyond which the painting's own colours stay
@@ -141,7 +142,7 @@ class Enlarger:
         refiner = self.pipeline.refiner
         if refiner is not None and self.pipeline.refine_steps:
             targets = MatchedTargets(features, self.style.levels, starts, self.settings, guide)
-            *_, result = refine_by_network(result, self.pipeline.encoder, targets, LEARNED_STEPS, refiner)
+            *_, result = refine_by_network(result, self.pipeline.encoder, targets, STEPS, refiner)
         return result
 
     def _encoded(self, picture: Tensor) -> dict[int, Tensor]:
