@@ -15,6 +15,7 @@ from .networks.vgg import VGG
 from .progress import Progress
 from .reporting import Report
 from .reshuffle.brushwork import fine_contrast, with_brushwork
+from .reshuffle.colours import lightness_of, with_colours_of, with_light_of
 from .reshuffle.evening import Evener
 from .reshuffle.guide import Guide
 from .reshuffle.inversion import Inverter
@@ -98,7 +99,7 @@ class Pipeline:
     @torch.inference_mode()
     def prepare(self, style: Tensor) -> PreparedStyle:
         """Prepare a style picture (1, 3, H, W), RGB in [0, 1], for `apply`."""
-        style = style.to(self.device)
+        style = self._looked_at(style.to(self.device))
         extended = to_multiple(style)
         levels = prepare_style(self._encoded(extended), self.settings, extended[0])
         return PreparedStyle(levels, in_order(palette_of(style[0])), fine_contrast(style[0]))
@@ -140,7 +141,17 @@ class Pipeline:
         result = self._brushed(result, guide, style)
         if self.settings.palette:
             result = within(result, palette, self.soft).clamp_(0, 1)
-        return result[None, :, : content.shape[2], : content.shape[3]].cpu()
+        return self.with_kept_colours(result[None, :, : content.shape[2], : content.shape[3]].cpu(), content)
+
+    @torch.inference_mode()
+    def with_kept_colours(self, result: Tensor, content: Tensor) -> Tensor:
+        """A result with the colours of its content, if `Settings.colours` says so; both (1, 3, H, W), RGB in [0, 1]."""
+        kept = self.settings.colours
+        if kept == "style":
+            return result
+        content = content.to(result)
+        light = with_light_of(result[0], content[0]) if kept == "luminance" else result[0]
+        return with_colours_of(light, content[0])[None]
 
     @torch.inference_mode()
     def draft(self, content: Tensor, style: PreparedStyle) -> tuple[Tensor, MatchedTargets]:
@@ -184,7 +195,7 @@ class Pipeline:
         watch: Callable[[Turn], None] | None,
         underpainted: bool = True,
     ) -> Draft:
-        picture = to_multiple(content.to(self.device))
+        picture = to_multiple(self._looked_at(content.to(self.device)))
         palette, aimed = self._tones(picture, style.palette)
         evener = Evener(picture[0]) if self.settings.evening or self.settings.tone else None
         underpainted = underpainted and bool(self.settings.strokes) and min(picture.shape[2:]) >= LEAST_SIDE
@@ -205,6 +216,10 @@ class Pipeline:
         result = decode_to_picture(turn.features, turn.level, decode)
         report.decoded(result)
         return Draft(self._coloured(result, guide, palette), features, guide, palette, starts)
+
+    def _looked_at(self, picture: Tensor) -> Tensor:
+        """What of a picture (1, 3, H, W) is stylized: all of it, or its lightness."""
+        return lightness_of(picture[0])[None] if self.settings.colours == "luminance" else picture
 
     def _with_floor(self, picture: Tensor) -> Tensor:
         """A picture (1, 3, H, W) with noise where it is flat."""

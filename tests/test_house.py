@@ -15,8 +15,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # A room may import from rooms with a lower number, and from itself.
 FLOORS = {
     "errors": 0,
-    "settings": 1,
+    "memory": 1, "settings": 1,
     "files": 2, "devices": 2, "optim": 2, "progress": 2, "tiles": 2,
+    "recipes": 3, "settings_files": 3,
     "images": 3,
     "networks": 3,
     "reshuffle": 4,
