@@ -23,7 +23,7 @@ from .reshuffle.levels import Turn, decode_to_picture, reshuffle
 from .reshuffle.moments import match_moments, moments
 from .reshuffle.palette import match_palette, palette_of, within
 from .reshuffle.refinement import refine_by_gradient, refine_by_network
-from .reshuffle.structure import structure, with_floor
+from .reshuffle.structure import noise_of, structure, with_floor
 from .reshuffle.style import StyleLevel, prepare_style
 from .reshuffle.targets import MatchedTargets, Start
 from .reshuffle.tones import aim, in_order, luminance, palette_for
@@ -31,6 +31,7 @@ from .reshuffle.underpainting import LEAST_SIDE, halved, laid_in
 from .settings import LEARNED_STEPS, Settings
 
 _COLOURS_BACK = 0.5  # how far colours paled by the network's steps go back to the draft's; all the way brings smoke back
+_PALETTE_BACK = 0.35  # likewise, how far to the palette
 _STRUCTURE_LEVEL = 3  # whose features tell structure from grain, in windows small enough to follow an outline
 
 
@@ -134,11 +135,12 @@ class Pipeline:
             result = self._rimless(result, guide)
             if self.steps_by_kind[0]:
                 result = torch.lerp(result, match_moments(result, colours), _COLOURS_BACK).clamp_(0, 1)
+                result = match_palette(result, palette, _PALETTE_BACK * self._palette_share).clamp_(0, 1)
         else:
             result = self._rimless(result, guide)
         result = self._brushed(result, guide, style)
         if self.settings.palette:
-            result = within(result, palette, self._soft).clamp_(0, 1)
+            result = within(result, palette, self.soft).clamp_(0, 1)
         return self.with_kept_colours(result[None, :, : content.shape[2], : content.shape[3]].cpu(), content)
 
     @torch.inference_mode()
@@ -176,9 +178,14 @@ class Pipeline:
             yield from refine_by_gradient(result, self.encoder, targets, by_gradient, optimizer)
 
     @property
-    def _soft(self) -> float:
+    def soft(self) -> float:
         """The share of all changes to the picture as a whole: 0 at strength 0, which gives the photograph back."""
         return min(1.0, 2 * self.settings.strength)
+
+    @property
+    def _palette_share(self) -> float:
+        """How far colours go to the palette."""
+        return 1 - self.settings.faded(1 - self.settings.palette)
 
     def _fed_forward(
         self,
@@ -218,7 +225,8 @@ class Pipeline:
         """A picture (1, 3, H, W) with noise where it is flat."""
         if not self.settings.noise:
             return picture
-        noisy = with_floor(picture[0], self._soft * self.settings.noise / 255, self.settings.seed)
+        noise = noise_of(picture.shape[2], picture.shape[3], self.settings.seed)
+        noisy = with_floor(picture[0], self.soft * self.settings.noise / 255, noise)
         return noisy[None].contiguous(memory_format=torch.channels_last)
 
     def _laid_in(self, picture: Tensor, style: PreparedStyle, guide: Guide) -> Tensor:
@@ -230,7 +238,7 @@ class Pipeline:
         silent = Report(None, self.settings, self.decoder, 0)
         half = self._fed_forward(halved(picture), style, silent, None, underpainted=False)
         painting = half.picture[:, : height // 2, : width // 2]
-        strokes = laid_in(picture[0], painting, structure, self._soft * self.settings.strokes)
+        strokes = laid_in(picture[0], painting, structure, self.soft * self.settings.strokes)
         return strokes[None].contiguous(memory_format=torch.channels_last)
 
     def _tones(self, picture: Tensor, palette: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -258,19 +266,18 @@ class Pipeline:
         if guide.evener is not None:
             if guide.aim is not None:
                 missing = guide.evener.wide(guide.aim - luminance(picture))
-                picture = picture + self._soft * self.settings.tone * missing
+                picture = picture + self.soft * self.settings.tone * missing
             if self.settings.evening:
-                picture = guide.evener.picture(picture, self._soft * self.settings.evening)
-        share = 1 - self.settings.faded(1 - self.settings.palette)
-        if share:
-            picture = match_palette(picture, palette, share)
+                picture = guide.evener.picture(picture, self.soft * self.settings.evening)
+        if self._palette_share:
+            picture = match_palette(picture, palette, self._palette_share)
         return picture.clamp(0, 1)
 
     def _rimless(self, picture: Tensor, guide: Guide) -> Tensor:
         """A picture (3, H, W) without halos along the content's edges."""
         if guide.evener is None or not self.settings.evening:
             return picture
-        return guide.evener.without_rims(picture, self._soft * self.settings.evening)
+        return guide.evener.without_rims(picture, self.soft * self.settings.evening)
 
     def _brushed(self, picture: Tensor, guide: Guide, style: PreparedStyle) -> Tensor:
         """A refined picture (3, H, W) with the contrast of the style's strokes where the content is flat."""
@@ -278,7 +285,7 @@ class Pipeline:
         structure = guide.structure_on((height, width))
         if structure is None or not self.settings.brushwork:
             return picture
-        share = self._soft * self.settings.brushwork
+        share = self.soft * self.settings.brushwork
         return with_brushwork(picture, style.contrast, 1 - structure, share).clamp_(0, 1)
 
     def _targets(self, draft: Draft, style: PreparedStyle) -> MatchedTargets:
@@ -287,7 +294,7 @@ class Pipeline:
     def _encoded(self, picture: Tensor, levels: Sequence[int] | None = None) -> dict[int, Tensor]:
         """Features (C, H, W) of a picture (1, 3, H, W) by level, at all levels of the settings unless told."""
         encoded = self.encoder(picture, levels or self.settings.levels)
-        return {level: features[0].contiguous() for level, features in encoded.items()}
+        return {level: features[0] for level, features in encoded.items()}
 
 
 def to_multiple(picture: Tensor, of: int = 8) -> Tensor:

@@ -151,9 +151,9 @@ class Settings:
     )
     seed: int = _setting(0, int, "Another seed arranges the style's patterns another way.", 0, 2**31 - 1)
     work_size: int = _setting(
-        2048,
+        1024,
         int,
-        "Long side up to which a picture is stylized directly; a larger result is enlarged from it.",
+        "Long side up to which a picture is painted in one piece; a larger result is repainted from it in tiles.",
         32,
         32768,
     )

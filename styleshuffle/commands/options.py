@@ -27,6 +27,12 @@ def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str
 device_option = click.option(
     "--device", default="auto", metavar="auto|cpu|cuda[:N]|mps", callback=_check_device, help="Where to compute."
 )
+precision_option = click.option(
+    "--precision",
+    default="auto",
+    type=click.Choice(PRECISIONS),
+    help="Numbers that the networks compute in; auto: bfloat16 where the processor has it.",
+)
 
 
 class _Memory(click.ParamType):
@@ -43,12 +49,6 @@ class _Memory(click.ParamType):
 
 memory_option = click.option(
     "--memory", type=_Memory(), metavar="4GB|4GiB|...", help="The most memory to take; default: what is free."
-)
-precision_option = click.option(
-    "--precision",
-    default="auto",
-    type=click.Choice(PRECISIONS),
-    help="Numbers that the networks compute in; auto: bfloat16 where the processor has it.",
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 

@@ -71,8 +71,8 @@ class _Stylize(Command):
 @setting_options(_EVERYDAY)
 @control_options
 @device_option
-@memory_option
 @precision_option
+@memory_option
 @encoder_option("The bundled network, or VGG-19 (slower, finer).")
 @weights_option(ENCODER_WEIGHTS)
 @convention_option("Input that VGG-19's weights expect; default: detected.")
@@ -95,8 +95,8 @@ def main(
     styles: tuple[str, ...],
     output: str,
     device: str,
-    memory: int | None,
     precision: str,
+    memory: int | None,
     encoder: str,
     weights: str | None,
     convention: str | None,
@@ -129,7 +129,7 @@ def main(
     settings = Settings(**values)
     controls.check(content, styles, settings)
     networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
-    place = {"device": device, "memory": memory, "precision": precision}
+    place = {"device": device, "precision": precision, "memory": memory}
     request = Request(console, content, styles, output, settings, {**place, **networks}, overwrite, controls)
     shared = os.path.isdir(content) and controls.grid is None
     if silent_worker() and not shared:
