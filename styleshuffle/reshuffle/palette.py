@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .eigen import eigen
 
-_SAMPLE = 8192  # pixels that quantiles are taken from
+_SAMPLE = 16384  # pixels that quantiles are taken from
 _QUANTILES = 257
 _GRID = 2048  # steps of the table that values are looked up in
 _TURNS = 4
