@@ -116,7 +116,7 @@ def _unit_positions(features: Tensor, axes: Tensor, spread: Spread | None = None
 
 
 def _principal_axes(square: Tensor, count: int) -> Tensor:
-    return eigen(square)[1][:, -count:].contiguous()
+    return eigen(square)[1][:, -count:].to(square).contiguous()
 
 
 def reflect(features: Tensor, border: int) -> Tensor:

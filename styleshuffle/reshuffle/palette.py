@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .eigen import eigen
 
-_SAMPLE = 8192  # pixels that quantiles are taken from
+_SAMPLE = 16384  # pixels that quantiles are taken from
 _QUANTILES = 257
 _GRID = 2048  # steps of the table that values are looked up in
 _TURNS = 4
@@ -48,7 +48,7 @@ def within(picture: Tensor, palette: Tensor, share: float) -> Tensor:
         palette: of `palette_of`.
     """
     centred = palette - palette.mean(1, keepdim=True)
-    axes = eigen(centred @ centred.T)[1].T
+    axes = eigen(centred @ centred.T)[1].to(palette).T
     there = axes @ palette
     low, high = there.amin(1, keepdim=True), there.amax(1, keepdim=True)
     clipped = axes.T @ torch.minimum(torch.maximum(axes @ picture.flatten(1), low), high)
