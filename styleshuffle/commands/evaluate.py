@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from .. import __version__
-from ..errors import PictureError, SettingsError, WeightsError
-from ..files import identity, one_line
+from ..errors import PictureError, SettingsError, WeightsError, one_line
+from ..files import identity
 from .console import Command, Console, listing
 from .options import check_loudness, device_option, encoder_option, quiet_option, verbose_option, weights_option
+from .signals import ending_at_once
 
 if TYPE_CHECKING:
     from ..evaluation.judge import Judge
@@ -105,7 +106,8 @@ def main(
     triples = _triples(console, Path(output), Path(content), Path(style))
     if plot is not None:
         _check_chart(console, Path(plot), overwrite, triples)
-    from ..evaluation.judge import Judge
+    with ending_at_once():
+        from ..evaluation.judge import Judge
 
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
     judge = Judge(encoder, weights, device, size, show_download=on_terminal and not quiet)
@@ -223,4 +225,4 @@ def _write_chart(rows: Mapping[str, Mapping[str, float]], chart: str, overwrite:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="styleshuffle-eval")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,7 +20,7 @@ import click
 
 from .. import __version__
 from ..errors import PictureError, WeightsError
-from ..files import identity
+from ..files import check_writable, identity, on_read_only_disk
 from ..settings import Settings
 from .console import Command, Console, listing
 from .options import (
@@ -36,6 +35,7 @@ from .options import (
     verbose_option,
     weights_option,
 )
+from .signals import ending_at_once
 
 if TYPE_CHECKING:
     from ..images import Picture
@@ -123,6 +123,8 @@ def main(
         if file is not None and not os.path.isfile(file):
             raise WeightsError(f"{file}: no such weights file; check the path")
     networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
+    with ending_at_once():
+        from .. import images  # noqa: F401 - numpy and Pillow, whose import is no place for an exception
     request = _Request(console, content, style, output, Settings(**values), {"device": device, **networks}, overwrite)
     if os.path.isdir(content):
         _stylize_folder(request)
@@ -147,7 +149,8 @@ class _Request:
 
     def stylizer(self, style: Picture) -> Stylizer:
         """The stylizer with its style. This imports torch, which takes seconds."""
-        from ..stylizer import Stylizer
+        with ending_at_once():
+            from ..stylizer import Stylizer
 
         return Stylizer(self.settings, show_download=not self.console.quiet, **self.networks).set_style(style)
 
@@ -310,13 +313,12 @@ def _make_folder(folder: Path) -> None:
 
 
 def _check_writable(folder: Path) -> None:
-    """Try to write, because permissions do not cover network disks, quotas and the rules of other systems."""
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        check_writable(folder)
     except OSError as error:
         reason = f"nothing can be written to this folder ({error.strerror})"
-        raise PictureError(f"{folder}: {reason}; change its permissions, or write to another folder") from error
+        remedy = "write to another disk" if on_read_only_disk(folder) else "change its permissions, or write elsewhere"
+        raise PictureError(f"{folder}: {reason}; {remedy}") from error
 
 
 def _stdin() -> Any:

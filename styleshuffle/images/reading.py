@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import PictureError
-from ..files import one_line, reason_of
+from ..errors import PictureError, one_line
+from ..files import reason_of
 from .arrays import from_array, from_tensor, is_tensor, pixels_of
 from .colour import grey_to_srgb, to_srgb
 from .limits import MAX_PIXELS, check_decoding, check_header, decoding, drained

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import PictureError
-from ..files import one_line
+from ..errors import PictureError, one_line
+from ..files import on_read_only_disk
 
 
 def refusal(name: str, reason: str, remedy: str) -> PictureError:
@@ -17,6 +17,8 @@ def exists_already(name: str) -> PictureError:
 
 
 def not_writable(path: Path, name: str) -> PictureError:
+    if on_read_only_disk(path.parent):
+        return refusal(name, f"the disk of the folder {one_line(path.parent)} is read-only", "write to another disk")
     reason = f"the folder {one_line(path.parent)} may not be written to (permission denied)"
     return refusal(name, reason, "change its permissions, or write to another folder")
 

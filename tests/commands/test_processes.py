@@ -111,9 +111,11 @@ def test_signals_end_quietly_with_nothing_half_written(
     assert files(".") == before and colour("out.png") == (255, 255, 255)
 
 
-def spawn(*args: str, setup: str = "fake_stylizer.install_fake()", **options: Any) -> subprocess.Popen[bytes]:
+def spawn(
+    *args: str, setup: str = "fake_stylizer.install_fake()", locale: dict[str, str] | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
     script = DRIVER.format(ready=1, hold=0, setup=setup)
-    return subprocess.Popen([sys.executable, "-c", script, *args], env=environment(), **options)
+    return subprocess.Popen([sys.executable, "-c", script, *args], env={**environment(), **(locale or {})}, **options)
 
 
 @posix
@@ -171,3 +173,29 @@ def test_a_terminal_is_neither_read_nor_written_as_a_picture(here: Path) -> None
     assert code == 2 and "name a file" in shown
     code, shown = on_a_terminal("-", "style.png", "-o", "out.png")
     assert code == 2 and "standard input is a terminal" in shown
+
+
+@posix
+def test_a_long_name_of_escapes_leaves_room_for_the_bar(here: Path) -> None:
+    name = "\x1b]0;title\x07\n\u202e" + "x" * 200 + ".png"
+    Path("content.png").rename(name)
+    code, shown = on_a_terminal(name, "style.png", "-o", "out.png")
+    assert code == 0
+    bar = next(part for part in shown.split("\r") if "xx.png" in part)
+    assert bar.startswith("\\x1b]0;titl") and "   0%|" in bar and " to go" in bar and len(bar) <= 80
+    assert not {"\x1b]", "\x07", "\u202e"} & {shown[index : index + 2] for index in range(len(shown))}
+
+
+C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@posix
+@pytest.mark.parametrize("locale", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1:strict"}, C_LOCALE])
+@pytest.mark.parametrize("suffix", [".png", ".none"])
+def test_a_locale_that_lacks_the_letters_of_a_name(here: Path, locale: dict[str, str], suffix: str) -> None:
+    Path("content.png").rename("日本.png")
+    process = spawn("日本.png", "style.png", "-o", "出力" + suffix, locale=locale, stderr=subprocess.PIPE)
+    *usage, line = process.communicate(timeout=60)[1].decode("latin-1").splitlines()
+    assert process.returncode == (0 if suffix == ".png" else 2), (usage, line)
+    assert f"{suffix}: " in line and "Traceback" not in " ".join(usage)
+    assert Path("出力.png").exists() == (suffix == ".png")

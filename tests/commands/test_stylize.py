@@ -287,3 +287,23 @@ def test_memory_that_runs_out_while_loading(here: Path, fake: type[FakeStylizer]
 def test_names_cannot_break_the_line(here: Path, fake: type[FakeStylizer]) -> None:
     result = run("a\nb\x1b[31m.png", "style.png", "-o", "out.png")
     assert result.stderr.startswith("styleshuffle: error: a\\nb\\x1b[31m.png: ") and result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such file names there")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["content.png", "style.png", "-o", "out.BAD"],
+        ["content.png", "style.png", "-o", "out.png", "BAD"],
+        ["content.png", "style.png", "-o", "out.png", "--BAD"],
+        ["content.png", "style.png", "-o", "out.png", "--device", "BAD"],
+        ["content.png", "style.png", "-o", "out.png", "--seed", "BAD"],
+        [".", "style.png", "-o", "BAD.png"],
+    ],
+)
+def test_usage_errors_quote_safely(here: Path, fake: type[FakeStylizer], arguments: list[str]) -> None:
+    bad = "a\n\x1b]0;title\x07\u202e"
+    result = run(*(argument.replace("BAD", bad) for argument in arguments))
+    assert result.exit_code == 2
+    assert "\\x1b]0;title\\x07\\u202e" in result.stderr.splitlines()[-1]
+    assert all(character.isprintable() for line in result.stderr.splitlines() for character in line)
