@@ -14,6 +14,7 @@ from torch import Tensor
 from .devices import PIXEL_COSTS, check_memory, choose_device
 from .errors import SettingsError, WeightsError
 from .images import Picture, fit_size, from_result, read
+from .keeping import Kept
 from .networks.decoder import load_compact_decoder, load_decoder
 from .networks.refiner import LEVELS as REFINED_LEVELS
 from .networks.refiner import Refiner, load_compact_refiner, load_refiner
@@ -35,7 +36,9 @@ _STYLE_SIZES_KEPT = 4  # a folder often holds portrait and landscape pictures
 
 
 class Stylizer(Pipeline):
-    """Stylizes pictures. Networks and style are prepared only once.
+    """Stylizes pictures. Networks and style are prepared only once. Several threads may use it at the same time.
+
+    torch's global random state and default type do not matter to it, and it changes no global setting.
 
     Args:
         settings: how to stylize. Settings can also be given by name; these replace those in `settings`.
@@ -87,17 +90,17 @@ class Stylizer(Pipeline):
             chain and _placed(chain, place),
             _refiner(settings, net, refiner, own, place),
         )
-        self._style: Picture | None = None
-        self._prepared: dict[tuple[int, int], PreparedStyle] = {}
+        # as one value, which a thread takes once: another thread may choose another style in the meantime
+        self._style: tuple[Picture, Kept[tuple[int, int], PreparedStyle]] | None = None
 
     def set_style(self, style: Source) -> Stylizer:
-        """Choose the style picture; returns the stylizer itself.
+        """Choose the style picture; returns the stylizer itself. Contents that are in work keep the style before.
 
         Raises:
             PictureError: the picture cannot be read.
         """
-        self._style = style if isinstance(style, Picture) else read(style)
-        self._prepared = {}
+        picture = style if isinstance(style, Picture) else read(style)
+        self._style = picture, Kept(_STYLE_SIZES_KEPT)
         return self
 
     def stylize(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Image:
@@ -122,11 +125,12 @@ class Stylizer(Pipeline):
             SettingsError: no style has been set.
             MemoryShortage: the picture does not fit into memory at this size.
         """
-        if self._style is None:
+        chosen = self._style
+        if chosen is None:
             raise SettingsError("style: none has been set; call set_style first")
         picture = content if isinstance(content, Picture) else read(content)
         size, work_size = self.sizes(picture.size)
-        style = self._prepared_style(self._style, work_size)
+        style = self._prepared_style(*chosen, work_size)
         result = self.apply(picture.tensor(work_size), style, progress)
         if size != work_size:
             result = F.interpolate(result, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
@@ -138,18 +142,16 @@ class Stylizer(Pipeline):
         work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
         return size, work_size
 
-    def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
+    def _prepared_style(
+        self, style: Picture, kept: Kept[tuple[int, int], PreparedStyle], work_size: tuple[int, int]
+    ) -> PreparedStyle:
         """The style, prepared for pictures of this size; a few sizes are kept."""
         size = fit_size(style.size, max(32, round(max(work_size) * self.settings.style_scale)))
         costs = PIXEL_COSTS[self.encoder.kind]
         cost = costs.refined if self.steps_by_kind[1] else costs.forward
         pixels = work_size[0] * work_size[1] + size[0] * size[1]
         check_memory(self.device, pixels, costs.inverted if self.decoder is None else cost)
-        if size not in self._prepared:
-            while len(self._prepared) >= _STYLE_SIZES_KEPT:
-                self._prepared.pop(next(iter(self._prepared)))
-            self._prepared[size] = self.prepare(style.tensor(size))
-        return self._prepared[size]
+        return kept.get(size, lambda: self.prepare(style.tensor(size)))
 
 
 def stylize(content: Source, style: Source, **settings: Any) -> Image:

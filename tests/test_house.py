@@ -16,7 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "errors": 0,
     "settings": 1,
-    "files": 2, "devices": 2, "optim": 2, "progress": 2,
+    "files": 2, "devices": 2, "keeping": 2, "optim": 2, "progress": 2,
     "images": 3,
     "networks": 3,
     "reshuffle": 4,

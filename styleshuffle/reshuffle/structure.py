@@ -7,11 +7,11 @@ same match, and a woven grid or bands along the borders appear. A little noise t
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from .descriptors import instance_normalise
 from .filters import local_variance
+from .noise import seeded_noise
 from .tones import luminance
 
 _EVERY = 4  # every fourth feature is looked at
@@ -36,5 +36,5 @@ def with_floor(picture: Tensor, deviation: float, seed: int) -> Tensor:
         seed: of the noise, which is drawn on the CPU, so that it is the same on every device.
     """
     missing = (deviation**2 - local_variance(luminance(picture)[None], _FLOOR_RADIUS)).clamp_min_(0).sqrt_()
-    noise = torch.randn(picture.shape[1:], generator=torch.Generator().manual_seed(seed)).to(picture)
+    noise = seeded_noise(picture.shape[1:], seed).to(picture)
     return picture + missing * noise
