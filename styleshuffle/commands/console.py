@@ -24,6 +24,7 @@ from ..errors import MemoryShortage, PictureError, SettingsError, StyleShuffleEr
 from ..files import errno_of, reason_of
 from ..progress import Progress
 from . import signals
+from .native import NativeMessages
 
 _NAMED = re.compile(r"`([a-z][a-z0-9_]*)`")
 
@@ -54,6 +55,7 @@ class Console:
 
     def __init__(self, quiet: bool, verbose: bool) -> None:
         self.quiet, self.verbose = quiet, verbose
+        self.native = NativeMessages()
         self._print: Callable[[str], None] = lambda line: click.echo(line, err=True)
 
     def error(self, error: BaseException, name: str = "") -> None:
@@ -82,7 +84,14 @@ class Console:
 
     def _line(self, text: str) -> None:
         """Print text that may hold file names, which can contain line breaks and escape sequences."""
+        self.tell_native()
         self._print(one_line(text))
+
+    def tell_native(self) -> None:
+        """Show what libraries have printed by themselves."""
+        for line in self.native.taken():
+            if not self.quiet:
+                self._print(one_line(f"styleshuffle: warning: a library says: {line}"))
 
     @contextlib.contextmanager
     def bar(self, total: float) -> Iterator[Bar]:
@@ -196,10 +205,13 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         console = ctx.obj = Console(ctx.params["quiet"], ctx.params["verbose"])
         try:
-            with signals.raising(), warnings.catch_warnings(), _safe_usage():
+            with signals.raising(), console.native, warnings.catch_warnings(), _safe_usage():
                 if not console.verbose:
                     warnings.simplefilter("ignore")  # warnings of libraries are for developers
-                result = super().invoke(ctx)
+                try:
+                    result = super().invoke(ctx)
+                finally:
+                    console.tell_native()
                 signals.raise_lost()
                 return result
         except (click.ClickException, click.exceptions.Exit, click.Abort):

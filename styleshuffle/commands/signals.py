@@ -26,9 +26,11 @@ _received: list[int] = []
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    if os.isatty(2):
-        os.write(2, _CLEAR_LINE)
-    os._exit(128 + number)
+    try:
+        if sys.stderr.isatty():
+            os.write(sys.stderr.fileno(), _CLEAR_LINE)
+    finally:
+        os._exit(128 + number)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
@@ -77,6 +79,7 @@ class raising(ending_at_once):
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
         sys.unraisablehook = self._hook
+        _received.clear()
 
 
 def _quiet_hook(unraisable: sys.UnraisableHookArgs) -> None:

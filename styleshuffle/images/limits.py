@@ -29,10 +29,10 @@ _BLOCK = 2**20
 
 # Bytes a pixel while a picture is read and converted, measured and rounded up, of
 _PLAIN_MODES = ("1", "L", "P", "RGB", "RGBX")
-_OTHER_BYTES = 14  # pictures with transparency, CMYK and the like
-_DEEP_BYTES = 25  # 16-bit, 32-bit and float pixels
-_WEBP_BYTES = {"RGB": 17, "RGBX": 17, "RGBA": 22}
-_SCANS_BYTES = 10  # a JPEG of several scans: its coefficients are collected first
+_OTHER_BYTES = 15  # pictures with transparency, CMYK and the like
+_DEEP_BYTES = 27  # 16-bit, 32-bit and float pixels
+_WEBP_BYTES = {"RGB": 18, "RGBX": 18, "RGBA": 25}
+_SCANS_BYTES = 11  # a JPEG of several scans: its coefficients are collected first
 _PROFILE_BYTES = 4  # more, to convert the colours
 
 _TILE_WIDTH_TAG, _TILE_HEIGHT_TAG = 322, 323

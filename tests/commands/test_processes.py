@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from helpers import colour, environment, files, picture, truncated
+from PIL import Image
 
 HEAVY = {"torch", "torchvision"}
 LIBRARIES = HEAVY | {"numpy", "PIL", "tqdm", "scipy"}
@@ -184,6 +185,39 @@ def test_a_long_name_of_escapes_leaves_room_for_the_bar(here: Path) -> None:
     bar = next(part for part in shown.split("\r") if "xx.png" in part)
     assert bar.startswith("\\x1b]0;titl") and "   0%|" in bar and " to go" in bar and len(bar) <= 80
     assert not {"\x1b]", "\x07", "\u202e"} & {shown[index : index + 2] for index in range(len(shown))}
+
+
+PRINTS = """
+def print_it(picture):
+    os.write(2, b"LZWDecode: \\x1b]0;title\\x07 bad\\n" + b"Row\\n" * 50)
+    os.write(2, b"x" * 3_000_000 if os.environ.get("MUCH") else b"")
+
+fake_stylizer.install_fake(print_it)
+"""
+
+
+@posix
+def test_what_libraries_print_by_themselves_goes_through_the_console(here: Path) -> None:
+    process = spawn("content.png", "style.png", "-o", "out.png", setup=PRINTS, stderr=subprocess.PIPE)
+    first, *others, made = process.communicate(timeout=60)[1].decode().splitlines()
+    assert first == "styleshuffle: warning: a library says: LZWDecode: \\x1b]0;title\\x07 bad"
+    assert len(others) == 3 and others[-1].endswith("... and 48 more such lines") and made.startswith("out.png: 16 x 8")
+    process = spawn("content.png", "style.png", "-o", "quiet.png", "-q", setup=PRINTS, stderr=subprocess.PIPE)
+    assert process.communicate(timeout=60)[1] == b"" and process.returncode == 0
+    process = spawn(".", "style.png", "-o", "out", setup=PRINTS, stderr=subprocess.PIPE, locale={"MUCH": "1"})
+    assert len(process.communicate(timeout=60)[1]) < 3_100_000 and process.returncode == 0
+
+
+@posix
+def test_libtiff_goes_through_the_console(here: Path) -> None:
+    """And so does what Pillow says of the same file."""
+    Image.effect_noise((64, 64), 90).save("damaged.tif", compression="tiff_lzw")
+    content = Path("damaged.tif").read_bytes()
+    Path("damaged.tif").write_bytes(content[:200] + bytes([255]) * 60 + content[260:])
+    process = spawn("damaged.tif", "style.png", "-o", "out.png", stderr=subprocess.PIPE)
+    *says, error = process.communicate(timeout=60)[1].decode().splitlines()
+    assert process.returncode == 1 and error.startswith("styleshuffle: error: damaged.tif: ")
+    assert all(line.startswith("styleshuffle: warning: a library says: ") for line in says)
 
 
 C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -25,7 +25,7 @@ class Finder:
     def find_spec(self, name, path, target=None):
         if name == {module!r}:
             try:
-                os.kill(os.getpid(), {number})
+                signal.raise_signal({number})
                 for _ in range(1000):
                     pass
             except BaseException:
@@ -75,7 +75,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Gone:
     def __del__(self):  # whose exceptions Python prints and forgets
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         for _ in range(1000):
             pass
 
@@ -102,7 +102,7 @@ def test_handlers_of_others_stay_and_ours_leave_no_trace() -> None:
         with signals.raising():
             assert signal.getsignal(signal.SIGTERM) is mine
             with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
                 signals.raise_lost()
         assert signal.getsignal(signal.SIGINT) is before[0]
     finally:
