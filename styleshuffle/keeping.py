@@ -31,5 +31,8 @@ class Kept(Generic[Key, Value]):
                 self._values[key] = make()
             return self._values[key]
 
+    def __contains__(self, key: Key) -> bool:
+        return key in self._values
+
     def __len__(self) -> int:
         return len(self._values)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -11,22 +12,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .devices import PIXEL_COSTS, check_memory, choose_device
+from .devices import BYTES_A_RESULT_PIXEL, PIXEL_COSTS, check_memory, choose_device
+from .enlarging import Enlarger
 from .errors import SettingsError, WeightsError
-from .images import Picture, fit_size, from_result, read
+from .images import Picture, fit_size, from_result, read, read_strength
 from .keeping import Kept
+from .memory import parse_memory
 from .networks.decoder import load_compact_decoder, load_decoder
+from .networks.precision import choose_precision, computing_in
 from .networks.refiner import LEVELS as REFINED_LEVELS
 from .networks.refiner import Refiner, load_compact_refiner, load_refiner
 from .networks.vgg import VGG, load_encoder
 from .pipeline import Pipeline, PreparedStyle
 from .progress import Progress
-from .settings import Settings, settings_from
+from .reporting import rest, scaled
+from .settings import LEARNED_STEPS, Settings, settings_from
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    ChosenStyle = tuple[Picture, Kept[tuple[int, int], PreparedStyle]]
     Source = str | Path | BinaryIO | Image | Tensor | np.ndarray | Picture
 
 
@@ -43,6 +49,7 @@ class Stylizer(Pipeline):
     Args:
         settings: how to stylize. Settings can also be given by name; these replace those in `settings`.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+        precision: "float32", "bfloat16", on a GPU "float16", or "auto": bfloat16 on a CPU that has instructions for it.
         encoder: "compact" or "vgg19".
         weights: a file with the encoder's weights; default: the bundled ones, or torchvision's VGG-19, downloaded once.
         convention: the input that VGG-19's weights expect, "caffe" or "torchvision"; default: detected.
@@ -50,6 +57,8 @@ class Stylizer(Pipeline):
             bundled encoder, is inverted by gradient (`styleshuffle.reshuffle.inversion`), which is slow.
         refiner: a file that `styleshuffle-train refiner` wrote for this encoder. An encoder without a refiner, except the
             bundled encoder, is refined by Adam, in more steps.
+        memory: the most memory to take: bytes, or text such as "4GB" (4 x 1000^3) or "4GiB" (4 x 1024^3). On a GPU it is
+            the GPU's memory. Default: what is free when a picture begins.
         show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
@@ -63,15 +72,18 @@ class Stylizer(Pipeline):
         settings: Settings | None = None,
         *,
         device: str = "auto",
+        precision: str = "auto",
         encoder: str = "compact",
         weights: str | Path | None = None,
         convention: str | None = None,
         decoder: str | Path | None = None,
         refiner: str | Path | None = None,
+        memory: int | str | None = None,
         show_download: bool = False,
         **overrides: Any,
     ) -> None:
         settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
+        self.memory = None if memory is None else parse_memory(memory)
         place = choose_device(device)
         own = encoder == "compact" and weights is None  # the encoder is the bundled encoder
         net = load_encoder(encoder, weights, convention, show_download)
@@ -84,57 +96,101 @@ class Stylizer(Pipeline):
         elif own:
             chain = load_compact_decoder(net)
         _check_optimizer(settings, has_decoder=chain is not None)
+        refined = _refiner(settings, net, refiner, own)
+        gradients = chain is None or settings.refine_steps(refined is not None) > (LEARNED_STEPS if refined else 0)
+        dtype = choose_precision(precision, place, gradients)
         super().__init__(
             settings,
-            _placed(net, place),
-            chain and _placed(chain, place),
-            _refiner(settings, net, refiner, own, place),
+            _placed(net, place, dtype),
+            chain and _placed(chain, place, dtype),
+            refined and _placed(refined, place, dtype),
         )
         # as one value, which a thread takes once: another thread may choose another style in the meantime
-        self._style: tuple[Picture, Kept[tuple[int, int], PreparedStyle]] | None = None
+        self._style: ChosenStyle | None = None
 
-    def set_style(self, style: Source) -> Stylizer:
+    def set_style(self, style: Source | Sequence[Source], *, masks: Source | Sequence[Source] | None = None) -> Stylizer:
         """Choose the style picture; returns the stylizer itself. Contents that are in work keep the style before.
 
         Raises:
             PictureError: the picture cannot be read.
         """
-        picture = style if isinstance(style, Picture) else read(style)
+        styles: list[Any] = list(style) if isinstance(style, list | tuple) else [style]
+        self.settings.for_styles(len(styles))
+        if len(styles) > 1 or masks is not None:
+            raise SettingsError("style: this version takes a single style without a mask")
+        picture = styles[0] if isinstance(styles[0], Picture) else read(styles[0], memory=self.memory)
         self._style = picture, Kept(_STYLE_SIZES_KEPT)
         return self
 
-    def stylize(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Image:
+    def stylize(
+        self,
+        content: Source,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        strength_mask: Source | None = None,
+    ) -> Image:
         """A content picture in the chosen style as an 8-bit Pillow image, RGB, or RGBA where it has transparency.
 
         Args, Raises: see `render`, which keeps the full precision.
         """
-        return self.render(content, progress).pil()
+        return self.render(content, progress, strength_mask=strength_mask).pil()
 
-    def render(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Picture:
+    def render(
+        self,
+        content: Source,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        strength_mask: Source | None = None,
+    ) -> Picture:
         """A content picture in the chosen style, at the content's size unless `Settings.size` says otherwise.
 
         Args:
             content: path, stream, Pillow image, array, tensor or `Picture`.
             progress: called after each step; an exception from it stops the work.
+            strength_mask: a picture in greys: full strength where it is white, the photograph itself where it is black.
+                Its size may differ from the content's, its shape may not.
 
         Returns:
             sRGB as float32 in [0, 1], with the content's transparency and its bits a channel.
 
         Raises:
-            PictureError: the content cannot be read.
+            PictureError: the content or the mask cannot be read, or the mask has another shape.
             SettingsError: no style has been set.
             MemoryShortage: the picture does not fit into memory at this size.
         """
         chosen = self._style
         if chosen is None:
             raise SettingsError("style: none has been set; call set_style first")
-        picture = content if isinstance(content, Picture) else read(content)
+        picture = content if isinstance(content, Picture) else read(content, memory=self.memory)
         size, work_size = self.sizes(picture.size)
+        self._check_memory(size, work_size, chosen)
+        strengths = None if strength_mask is None else read_strength(strength_mask, size)
         style = self._prepared_style(*chosen, work_size)
-        result = self.apply(picture.tensor(work_size), style, progress)
-        if size != work_size:
-            result = F.interpolate(result, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
+        own = picture.tensor(work_size)
+        if size == work_size:
+            result = self.apply(own, style, progress)
+        else:
+            share = (max(work_size) / max(size)) ** 2
+            result = self.apply(own, style, progress and scaled(progress, share))
+            result = self._enlarged(result, own, picture, size, style, progress and rest(progress, share))
+            result = self.with_kept_colours(result, picture.tensor(size)) if self.settings.colours != "style" else result
+        if strengths is not None:
+            result = torch.lerp(picture.tensor(size), result, torch.from_numpy(strengths))
         return from_result(result, picture.alpha, picture.bits)
+
+    def _enlarged(
+        self,
+        painting: Tensor,
+        own: Tensor,
+        content: Picture,
+        size: tuple[int, int],
+        style: PreparedStyle,
+        progress: Callable[[float, Tensor], None] | None,
+    ) -> Tensor:
+        """A painting (1, 3, h, w) of a content ``own`` (1, 3, h, w), at a larger size (width, height)."""
+        if not Enlarger.works_with(self):
+            return F.interpolate(painting, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
+        return Enlarger(self, style, painting[0], own).enlarged(painting[0], content, size, progress)
 
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""
@@ -142,15 +198,35 @@ class Stylizer(Pipeline):
         work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
         return size, work_size
 
+    def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], style: ChosenStyle) -> None:
+        """Refuse a picture that does not fit into memory: while it is worked on, or while it is enlarged and written.
+
+        Args:
+            size, work_size: see `sizes`.
+            style: where it is prepared for this size, it costs nothing more.
+
+        Raises:
+            MemoryShortage: names the memory and the remedy.
+        """
+        picture, kept = style
+        style_size = self._style_size(picture, work_size)
+        costs = PIXEL_COSTS[self.encoder.kind]
+        cost = costs.refined if self.steps_by_kind[1] else costs.forward
+        pixels = prod(work_size) + (0 if style_size in kept else prod(style_size))
+        cost = costs.inverted if self.decoder is None else cost
+        check_memory(self.device, pixels, cost, self.memory, lower=("work_size", "size"))
+        on_cpu = self.device.type == "cpu"  # `memory` is of the device, and the result is enlarged and written on the CPU
+        check_memory(torch.device("cpu"), prod(size), BYTES_A_RESULT_PIXEL, self.memory if on_cpu else None)
+
+    def _style_size(self, style: Picture, work_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of the style for pictures of this size."""
+        return fit_size(style.size, max(32, round(max(work_size) * self.settings.for_styles(1)[1][0])))
+
     def _prepared_style(
         self, style: Picture, kept: Kept[tuple[int, int], PreparedStyle], work_size: tuple[int, int]
     ) -> PreparedStyle:
         """The style, prepared for pictures of this size; a few sizes are kept."""
-        size = fit_size(style.size, max(32, round(max(work_size) * self.settings.style_scale)))
-        costs = PIXEL_COSTS[self.encoder.kind]
-        cost = costs.refined if self.steps_by_kind[1] else costs.forward
-        pixels = work_size[0] * work_size[1] + size[0] * size[1]
-        check_memory(self.device, pixels, costs.inverted if self.decoder is None else cost)
+        size = self._style_size(style, work_size)
         return kept.get(size, lambda: self.prepare(style.tensor(size)))
 
 
@@ -168,10 +244,8 @@ def _check_optimizer(settings: Settings, has_decoder: bool) -> None:
         )
 
 
-def _refiner(
-    settings: Settings, encoder: VGG, path: str | Path | None, bundled: bool, place: torch.device
-) -> Refiner | None:
-    """The refiner on its device, or None if the encoder or the levels have none."""
+def _refiner(settings: Settings, encoder: VGG, path: str | Path | None, bundled: bool) -> Refiner | None:
+    """The refiner, or None if the encoder or the levels have none."""
     has_levels = set(REFINED_LEVELS) <= set(settings.levels)
     if path is not None and not (has_levels and settings.refines_learned):
         raise SettingsError(
@@ -179,8 +253,8 @@ def _refiner(
         )
     if not settings.refines_learned or not has_levels or (path is None and not bundled):
         return None
-    return _placed(load_compact_refiner(encoder) if path is None else load_refiner(encoder, path), place)
+    return load_compact_refiner(encoder) if path is None else load_refiner(encoder, path)
 
 
-def _placed(net: Network, device: torch.device) -> Network:
-    return net.to(device).to(memory_format=torch.channels_last)
+def _placed(net: Network, device: torch.device, dtype: torch.dtype) -> Network:
+    return computing_in(net.to(device).to(memory_format=torch.channels_last), dtype)

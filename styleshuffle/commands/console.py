@@ -25,6 +25,7 @@ from ..files import errno_of, reason_of
 from ..progress import Progress
 from . import signals
 from .native import NativeMessages
+from .threads import spin_briefly
 
 _NAMED = re.compile(r"`([a-z][a-z0-9_]*)`")
 
@@ -203,6 +204,7 @@ class Command(click.Command):
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
+        spin_briefly()
         console = ctx.obj = Console(ctx.params["quiet"], ctx.params["verbose"])
         try:
             with signals.raising(), console.native, warnings.catch_warnings(), _safe_usage():

@@ -8,7 +8,9 @@ torch is imported only where a tensor is made, so that importing this room stays
 """
 
 from .arrays import from_result, to_pil
+from .embedding import read_recipe
 from .limits import MAX_PIXELS
+from .masks import Regions, read_regions, read_strength
 from .picture import Picture, fit_size
 from .reading import READABLE, read
 from .writing import WRITABLE, check_target, write
@@ -18,10 +20,14 @@ __all__ = [
     "READABLE",
     "WRITABLE",
     "Picture",
+    "Regions",
     "check_target",
     "fit_size",
     "from_result",
     "read",
+    "read_recipe",
+    "read_regions",
+    "read_strength",
     "to_pil",
     "write",
 ]

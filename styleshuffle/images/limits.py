@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageFile
 
 from ..files import reason_of
+from ..memory import available_memory
 from .refusals import refusal
 
 MAX_PIXELS = 300_000_000
@@ -101,12 +102,13 @@ def check_header(file: BinaryIO, name: str, max_pixels: int) -> None:
         check_pixels(size, name, max_pixels)
 
 
-def check_decoding(image: Image.Image, name: str, max_pixels: int) -> None:
+def check_decoding(image: Image.Image, name: str, max_pixels: int, memory: int | None = None) -> None:
     """Refuse an opened picture that would take too much memory or time to decode.
 
     Args:
         image: opened, but not yet decoded.
         max_pixels: no picture may take more memory than an 8-bit RGB picture of so many pixels.
+        memory: the most bytes that this process may hold; None is what is free.
     """
     check_pixels(image.size, name, max_pixels)
     tags = getattr(image, "tag_v2", {})
@@ -123,6 +125,10 @@ def check_decoding(image: Image.Image, name: str, max_pixels: int) -> None:
             f"{allowed / 1e9:.1f} GB that {max_pixels:,} plain pixels take"
         )
         raise refusal(name, reason, "scale it down first, or raise `max_pixels` if you trust the file")
+    free = available_memory(memory)
+    if free is not None and needed > free:
+        have = f"needs about {needed / 2**30:.1f} GiB of memory, but {free / 2**30:.1f} GiB are free"
+        raise refusal(name, f"is {image.width} x {image.height}: to read it {have}", "scale it down first")
     if pixels * scans > _SCANS * max_pixels:
         raise refusal(name, f"draws its pixels {scans} times over", "save it again with an image editor")
 

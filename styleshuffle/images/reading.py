@@ -30,7 +30,9 @@ _TIFF_PHOTOMETRIC_TAG = 262
 
 
 def read(
-    source: str | os.PathLike[str] | BinaryIO | Image.Image | torch.Tensor | np.ndarray, max_pixels: int = MAX_PIXELS
+    source: str | os.PathLike[str] | BinaryIO | Image.Image | torch.Tensor | np.ndarray,
+    max_pixels: int = MAX_PIXELS,
+    memory: int | None = None,
 ) -> Picture:
     """Read a picture: upright, in sRGB, with its alpha channel.
 
@@ -45,6 +47,8 @@ def read(
         max_pixels: a file, stream or Pillow image with more pixels is refused before it is decoded, and so is one that
             would take more memory than an 8-bit RGB picture of so many pixels: a 16-bit picture, for example, may have a
             third of them.
+        memory: the most bytes that this process may hold; a picture that would need more to be decoded is refused before.
+            None: what is free.
 
     Raises:
         PictureError: the source is missing, unreadable, empty, not a picture, damaged, cut short or too large, or a
@@ -56,14 +60,15 @@ def read(
         return from_tensor(source)  # type: ignore[arg-type]
     if isinstance(source, Image.Image):
         name = one_line(getattr(source, "filename", "") or "the Pillow image")
-        return _from_pillow(source, name, max_pixels)
+        return _from_pillow(source, name, max_pixels, memory)
     if isinstance(source, str | os.PathLike):
         name = path_name(source)
         with _opened(os.fsdecode(source), name, max_pixels) as file:
-            return _from_pillow(file, name, max_pixels)
+            return _from_pillow(file, name, max_pixels, memory)
     if hasattr(source, "read"):
         name = stream_name(source)
-        return _from_pillow(drained(source, name, max_pixels), name, max_pixels)  # type: ignore[arg-type]
+        file = drained(source, name, max_pixels)  # type: ignore[arg-type]
+        return _from_pillow(file, name, max_pixels, memory)
     raise refusal(type(source).__name__, "is not a source of pictures", "pass a path, a stream, an image or a tensor")
 
 
@@ -85,12 +90,12 @@ def _opened(path: str, name: str, max_pixels: int) -> BinaryIO:
         raise refusal(name, f"cannot be opened ({reason_of(error)})", "check the path") from error
 
 
-def _from_pillow(source: BinaryIO | Image.Image, name: str, max_pixels: int) -> Picture:
+def _from_pillow(source: BinaryIO | Image.Image, name: str, max_pixels: int, memory: int | None) -> Picture:
     """Read a seekable file or a Pillow image."""
     try:
         with decoding(name, max_pixels):
             image = source if isinstance(source, Image.Image) else _identified(source, name, max_pixels)
-            check_decoding(image, name, max_pixels)
+            check_decoding(image, name, max_pixels, memory)
             image.load()
             return _decode(image, name)
     except PictureError:
