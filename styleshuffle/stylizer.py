@@ -26,7 +26,7 @@ from .networks.vgg import VGG, load_encoder
 from .pipeline import Pipeline, PreparedStyle
 from .progress import Progress
 from .reporting import rest, scaled
-from .settings import LEARNED_STEPS, Settings, settings_from
+from .settings import LEARNED_STEPS, MAX_PIXELS, Settings, settings_from
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,6 +59,7 @@ class Stylizer(Pipeline):
             bundled encoder, is refined by Adam, in more steps.
         memory: the most memory to take: bytes, or text such as "4GB" (4 x 1000^3) or "4GiB" (4 x 1024^3). On a GPU it is
             the GPU's memory. Default: what is free when a picture begins.
+        max_pixels: a picture file with more pixels is refused; see `styleshuffle.images.read`.
         show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
@@ -79,11 +80,13 @@ class Stylizer(Pipeline):
         decoder: str | Path | None = None,
         refiner: str | Path | None = None,
         memory: int | str | None = None,
+        max_pixels: int = MAX_PIXELS,
         show_download: bool = False,
         **overrides: Any,
     ) -> None:
         settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
         self.memory = None if memory is None else parse_memory(memory)
+        self.max_pixels = max_pixels
         place = choose_device(device)
         own = encoder == "compact" and weights is None  # the encoder is the bundled encoder
         net = load_encoder(encoder, weights, convention, show_download)
@@ -118,7 +121,7 @@ class Stylizer(Pipeline):
         self.settings.for_styles(len(styles))
         if len(styles) > 1 or masks is not None:
             raise SettingsError("style: this version takes a single style without a mask")
-        picture = styles[0] if isinstance(styles[0], Picture) else read(styles[0], memory=self.memory)
+        picture = styles[0] if isinstance(styles[0], Picture) else self._read(styles[0])
         self._style = picture, Kept(_STYLE_SIZES_KEPT)
         return self
 
@@ -161,7 +164,7 @@ class Stylizer(Pipeline):
         chosen = self._style
         if chosen is None:
             raise SettingsError("style: none has been set; call set_style first")
-        picture = content if isinstance(content, Picture) else read(content, memory=self.memory)
+        picture = content if isinstance(content, Picture) else self._read(content)
         size, work_size = self.sizes(picture.size)
         self._check_memory(size, work_size, chosen)
         strengths = None if strength_mask is None else read_strength(strength_mask, size)
@@ -191,6 +194,9 @@ class Stylizer(Pipeline):
         if not Enlarger.works_with(self):
             return F.interpolate(painting, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
         return Enlarger(self, style, painting[0], own).enlarged(painting[0], content, size, progress)
+
+    def _read(self, source: Any) -> Picture:
+        return read(source, self.max_pixels, self.memory)
 
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""

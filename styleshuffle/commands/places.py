@@ -37,7 +37,7 @@ def target_of(content: str, output: str, inputs: Sequence[tuple[str, str]], over
         raise click.UsageError(f"-o {output}: end it in one of {listing(WRITABLE)}, or in / for a folder")
     existing = identity(target)
     for path, what in inputs:
-        if existing is not None and existing == identity(path):
+        if path != "-" and existing is not None and existing == identity(path):
             raise PictureError(f"{target}: this is the {what} picture itself; write to another file")
     if existing is not None and not overwrite:
         raise PictureError(f"{target}: exists already; add --overwrite, or write to another file")
@@ -57,7 +57,7 @@ def output_folder(content: str, output: str, why: str = "CONTENT is a folder") -
     looks_like_file = new and folder.suffix.lower() in WRITABLE and not ends_as_folder(output)
     if output in ("", "-") or looks_like_file or not (new or folder.is_dir()):
         raise click.UsageError(f"-o {output}: {why}, so name a folder, old or new")
-    if identity(folder) == identity(content):
+    if not new and identity(folder) == identity(content):
         raise click.UsageError(f"-o {output}: is CONTENT itself; name another folder, for example a new folder in it")
     return folder
 
@@ -84,7 +84,8 @@ def check_folder(folder: Path) -> None:
     clear_leftovers(folder)
 
 
-def stdin() -> Any:
+def stdin(what: str) -> Any:
+    """Standard input, for CONTENT or STYLE."""
     if sys.stdin is None or sys.stdin.isatty():
-        raise click.UsageError("CONTENT -: standard input is a terminal or closed; add < photo.jpg, or name a file")
+        raise click.UsageError(f"{what} -: standard input is a terminal or closed; add < photo.jpg, or name a file")
     return sys.stdin.buffer

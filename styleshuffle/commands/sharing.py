@@ -79,7 +79,7 @@ def _make_shared(
     claims = Claims(Path(request.output))
     queue = SharedQueue(workers, tasks, claims, request.overwrite, report)
     companions = request.companions(Path(request.content))
-    for _ in run_tasks(queue, request.stylizer(), request.overwrite, companions=companions):
+    for _ in run_tasks(queue, request.stylizer(), request.overwrite, companions=companions, output=claims.folder):
         pass  # the queue reports it
     queue.report()
     if workers.first:

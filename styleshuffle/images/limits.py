@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import io
+import os
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -18,10 +19,8 @@ from PIL import Image, ImageFile
 
 from ..files import reason_of
 from ..memory import available_memory
-from .refusals import refusal
-
-MAX_PIXELS = 300_000_000
-"""How many pixels `read` accepts unless told otherwise; an 8K frame has 33 million."""
+from ..settings import MAX_PIXELS
+from .refusals import path_name, refusal
 
 _PLAIN_BYTES = 9  # a pixel of an 8-bit picture while it is read; those of `max_pixels` bound the memory of every picture
 _STREAMED_BYTES_A_PIXEL = 4
@@ -131,6 +130,19 @@ def check_decoding(image: Image.Image, name: str, max_pixels: int, memory: int |
         raise refusal(name, f"is {image.width} x {image.height}: to read it {have}", "scale it down first")
     if pixels * scans > _SCANS * max_pixels:
         raise refusal(name, f"draws its pixels {scans} times over", "save it again with an image editor")
+
+
+def size_of(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """The (width, height) in the header of a file that Pillow can open, as it lies in the file.
+
+    Raises:
+        PictureError: too many pixels.
+        Exception: whatever Pillow raises for a file that it cannot open.
+    """
+    with decoding(path_name(path), max_pixels), open(path, "rb") as file:
+        check_header(file, path_name(path), max_pixels)
+        with Image.open(file) as image:
+            return image.size
 
 
 def drained(stream: BinaryIO, name: str, max_pixels: int) -> io.BytesIO:

@@ -10,9 +10,10 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import PictureError, one_line
 from ..files import reason_of
+from ..settings import MAX_PIXELS
 from .arrays import from_array, from_tensor, is_tensor, pixels_of
 from .colour import grey_to_srgb, to_srgb
-from .limits import MAX_PIXELS, check_decoding, check_header, decoding, drained
+from .limits import check_decoding, check_header, decoding, drained
 from .picture import Picture
 from .refusals import path_name, refusal, stream_name
 
