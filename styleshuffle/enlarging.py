@@ -36,7 +36,7 @@ LEVELS = (3, 2, 1)
 HALO = 64  # pixels; the networks, matching and refinement see about as far
 BLEND = 32  # pixels over which neighbouring tiles fade into each other
 STEPS = 1  # of refinement
-TILE = 1024  # pixels a side, halos included; larger tiles waste less on halos and need more memory
+TILES = (1024, 768, 512, 384)  # pixels a side, halos included; larger tiles waste less on halos and need more memory
 _DETAIL = 1.5  # deviation in pixels of the Gaussian that takes the content's detail out
 _STROKE = 6.0  # deviation in pixels of the Gaussian beyond which the painting's own colours stay
 _STEEPEST = 1.5  # factor on the content's detail
@@ -76,7 +76,7 @@ class Enlarger:
         content: Picture,
         size: tuple[int, int],
         progress: Callable[[float, Tensor], None] | None = None,
-        tile: int = TILE,
+        tile: int = TILES[0],
     ) -> Tensor:
         """A painting (3, h, w) at a size (width, height).
 
@@ -147,7 +147,7 @@ class Enlarger:
 
     def _encoded(self, picture: Tensor) -> dict[int, Tensor]:
         encoded = self.pipeline.encoder(picture.contiguous(memory_format=torch.channels_last), LEVELS)
-        return {level: features[0].contiguous() for level, features in encoded.items()}
+        return {level: features[0] for level, features in encoded.items()}
 
 
 def _settings_for_parts(settings: Settings) -> Settings:

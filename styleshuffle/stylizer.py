@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .devices import BYTES_A_RESULT_PIXEL, PIXEL_COSTS, check_memory, choose_device
-from .enlarging import Enlarger
+from .devices import BYTES_A_RESULT_PIXEL, PIXEL_COSTS, check_memory, choose_device, free_memory
+from .enlarging import TILES, Enlarger
 from .errors import SettingsError, WeightsError
 from .images import Picture, fit_size, from_result, read, read_strength
 from .keeping import Kept
@@ -176,9 +176,10 @@ class Stylizer(Pipeline):
             share = (max(work_size) / max(size)) ** 2
             result = self.apply(own, style, progress and scaled(progress, share))
             result = self._enlarged(result, own, picture, size, style, progress and rest(progress, share))
-            result = self.with_kept_colours(result, picture.tensor(size)) if self.settings.colours != "style" else result
+            if self.settings.colours != "style":
+                result = self.with_kept_colours(as_floats(result), picture.tensor(size))
         if strengths is not None:
-            result = torch.lerp(picture.tensor(size), result, torch.from_numpy(strengths))
+            result = torch.lerp(picture.tensor(size), as_floats(result), torch.from_numpy(strengths))
         return from_result(result, picture.alpha, picture.bits)
 
     def _enlarged(
@@ -190,10 +191,25 @@ class Stylizer(Pipeline):
         style: PreparedStyle,
         progress: Callable[[float, Tensor], None] | None,
     ) -> Tensor:
-        """A painting (1, 3, h, w) of a content ``own`` (1, 3, h, w), at a larger size (width, height)."""
+        """A painting (1, 3, h, w) of a content ``own`` (1, 3, h, w), at a larger size (width, height).
+
+        Returns:
+            (1, 3, H, W), float32 in [0, 1], or uint8.
+        """
         if not Enlarger.works_with(self):
             return F.interpolate(painting, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
-        return Enlarger(self, style, painting[0], own).enlarged(painting[0], content, size, progress)
+        enlarger = Enlarger(self, style, painting[0], own)
+        return enlarger.enlarged(painting[0], content, size, progress, self._tile(size))[None]
+
+    def _tile(self, size: tuple[int, int]) -> int:
+        """The side of the largest tile that fits into memory, beside a result of that size (width, height)."""
+        free = free_memory(self.device, self.memory)
+        if free is None:
+            return TILES[0]
+        if self.device.type == "cpu":
+            free -= BYTES_A_RESULT_PIXEL * prod(size)
+        cost = PIXEL_COSTS[self.encoder.kind].forward
+        return next((tile for tile in TILES if cost * tile**2 <= free), TILES[-1])
 
     def _read(self, source: Any) -> Picture:
         return read(source, self.max_pixels, self.memory)
@@ -220,6 +236,8 @@ class Stylizer(Pipeline):
         cost = costs.refined if self.steps_by_kind[1] else costs.forward
         pixels = prod(work_size) + (0 if style_size in kept else prod(style_size))
         cost = costs.inverted if self.decoder is None else cost
+        if size != work_size:
+            pixels = max(pixels, TILES[-1] ** 2)  # the smallest tiles are larger than a small painting
         check_memory(self.device, pixels, cost, self.memory, lower=("work_size", "size"))
         on_cpu = self.device.type == "cpu"  # `memory` is of the device, and the result is enlarged and written on the CPU
         check_memory(torch.device("cpu"), prod(size), BYTES_A_RESULT_PIXEL, self.memory if on_cpu else None)
@@ -239,6 +257,11 @@ class Stylizer(Pipeline):
 def stylize(content: Source, style: Source, **settings: Any) -> Image:
     """Stylize a picture; returns a Pillow image. Takes the arguments of `Stylizer`, and settings by name."""
     return Stylizer(**settings).set_style(style).stylize(content)
+
+
+def as_floats(pictures: Tensor) -> Tensor:
+    """Pictures as float32 in [0, 1], if they are not."""
+    return pictures.float().div_(255) if pictures.dtype == torch.uint8 else pictures
 
 
 def _check_optimizer(settings: Settings, has_decoder: bool) -> None:

@@ -96,3 +96,22 @@ def test_what_cannot_be_repainted_is_enlarged_plainly(content: Picture, settings
     plain = Stylizer(device="cpu", work_size=64, size=128, **settings)
     style = Image.new("RGB", (64, 48), "orange")
     assert plain.set_style(style).render(content).size == (128, 96)
+
+
+@pytest.mark.parametrize(("free", "tile"), [(None, 1024), (8e9, 1024), (8e8, 768), (3e8, 512), (1e6, 384)])
+def test_tiles_are_as_large_as_memory_allows(
+    monkeypatch: pytest.MonkeyPatch, stylizer: Stylizer, free: float | None, tile: int
+) -> None:
+    monkeypatch.setattr("styleshuffle.stylizer.free_memory", lambda device, bound: free)
+    assert stylizer._tile((448, 336)) == tile
+
+
+def test_kept_colours_and_a_strength_mask_go_with_large_results(content: Picture) -> None:
+    keeping = Stylizer(device="cpu", work_size=96, size=224, colours="content")
+    keeping.set_style(Image.new("RGB", (64, 48), "orange"))
+    mask = Image.new("L", LARGE, 0)
+    mask.paste(255, (LARGE[0] // 2, 0, LARGE[0], LARGE[1]))
+    result = keeping.render(content, strength_mask=mask)
+    left = result.rgb[:, :100].astype(np.float32)
+    own = content.resized((224, 168))[:, :100] / np.float32(255)
+    assert result.size == (224, 168) and float(np.abs(left - own).max()) < 1e-3
