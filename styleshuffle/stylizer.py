@@ -16,6 +16,7 @@ from .devices import BYTES_A_RESULT_PIXEL, PIXEL_COSTS, check_memory, choose_dev
 from .enlarging import TILES, Enlarger
 from .errors import SettingsError, WeightsError
 from .images import Picture, fit_size, from_result, read, read_strength
+from .keeping import Kept
 from .memory import parse_memory
 from .networks.decoder import load_compact_decoder, load_decoder
 from .networks.precision import choose_precision, computing_in
@@ -25,12 +26,13 @@ from .networks.vgg import VGG, load_encoder
 from .pipeline import Pipeline, PreparedStyle
 from .progress import Progress
 from .reporting import rest, scaled
-from .settings import LEARNED_STEPS, Settings, settings_from
+from .settings import LEARNED_STEPS, MAX_PIXELS, Settings, settings_from
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    ChosenStyle = tuple[Picture, Kept[tuple[int, int], PreparedStyle]]
     Source = str | Path | BinaryIO | Image | Tensor | np.ndarray | Picture
 
 
@@ -40,7 +42,9 @@ _STYLE_SIZES_KEPT = 4  # a folder often holds portrait and landscape pictures
 
 
 class Stylizer(Pipeline):
-    """Stylizes pictures. Networks and style are prepared only once.
+    """Stylizes pictures. Networks and style are prepared only once. Several threads may use it at the same time.
+
+    torch's global random state and default type do not matter to it, and it changes no global setting.
 
     Args:
         settings: how to stylize. Settings can also be given by name; these replace those in `settings`.
@@ -55,6 +59,7 @@ class Stylizer(Pipeline):
             bundled encoder, is refined by Adam, in more steps.
         memory: the most memory to take: bytes, or text such as "4GB" (4 x 1000^3) or "4GiB" (4 x 1024^3). On a GPU it is
             the GPU's memory. Default: what is free when a picture begins.
+        max_pixels: a picture file with more pixels is refused; see `styleshuffle.images.read`.
         show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
@@ -75,11 +80,13 @@ class Stylizer(Pipeline):
         decoder: str | Path | None = None,
         refiner: str | Path | None = None,
         memory: int | str | None = None,
+        max_pixels: int = MAX_PIXELS,
         show_download: bool = False,
         **overrides: Any,
     ) -> None:
         settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
         self.memory = None if memory is None else parse_memory(memory)
+        self.max_pixels = max_pixels
         place = choose_device(device)
         own = encoder == "compact" and weights is None  # the encoder is the bundled encoder
         net = load_encoder(encoder, weights, convention, show_download)
@@ -101,11 +108,11 @@ class Stylizer(Pipeline):
             chain and _placed(chain, place, dtype),
             refined and _placed(refined, place, dtype),
         )
-        self._style: Picture | None = None
-        self._prepared: dict[tuple[int, int], PreparedStyle] = {}
+        # as one value, which a thread takes once: another thread may choose another style in the meantime
+        self._style: ChosenStyle | None = None
 
     def set_style(self, style: Source | Sequence[Source], *, masks: Source | Sequence[Source] | None = None) -> Stylizer:
-        """Choose the style picture; returns the stylizer itself.
+        """Choose the style picture; returns the stylizer itself. Contents that are in work keep the style before.
 
         Raises:
             PictureError: the picture cannot be read.
@@ -114,8 +121,8 @@ class Stylizer(Pipeline):
         self.settings.for_styles(len(styles))
         if len(styles) > 1 or masks is not None:
             raise SettingsError("style: this version takes a single style without a mask")
-        self._style = styles[0] if isinstance(styles[0], Picture) else read(styles[0], memory=self.memory)
-        self._prepared = {}
+        picture = styles[0] if isinstance(styles[0], Picture) else self._read(styles[0])
+        self._style = picture, Kept(_STYLE_SIZES_KEPT)
         return self
 
     def stylize(
@@ -154,13 +161,14 @@ class Stylizer(Pipeline):
             SettingsError: no style has been set.
             MemoryShortage: the picture does not fit into memory at this size.
         """
-        if self._style is None:
+        chosen = self._style
+        if chosen is None:
             raise SettingsError("style: none has been set; call set_style first")
-        picture = content if isinstance(content, Picture) else read(content, memory=self.memory)
+        picture = content if isinstance(content, Picture) else self._read(content)
         size, work_size = self.sizes(picture.size)
-        self._check_memory(size, work_size, self._style_size(self._style, work_size))
+        self._check_memory(size, work_size, chosen)
         strengths = None if strength_mask is None else read_strength(strength_mask, size)
-        style = self._prepared_style(self._style, work_size)
+        style = self._prepared_style(*chosen, work_size)
         own = picture.tensor(work_size)
         if size == work_size:
             result = self.apply(own, style, progress)
@@ -203,25 +211,30 @@ class Stylizer(Pipeline):
         cost = PIXEL_COSTS[self.encoder.kind].forward
         return next((tile for tile in TILES if cost * tile**2 <= free), TILES[-1])
 
+    def _read(self, source: Any) -> Picture:
+        return read(source, self.max_pixels, self.memory)
+
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""
         size = fit_size(content, self.settings.size)
         work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
         return size, work_size
 
-    def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], style_size: tuple[int, int]) -> None:
+    def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], style: ChosenStyle) -> None:
         """Refuse a picture that does not fit into memory: while it is worked on, or while it is enlarged and written.
 
         Args:
             size, work_size: see `sizes`.
-            style_size: of the style for it; a style that is prepared costs nothing more.
+            style: where it is prepared for this size, it costs nothing more.
 
         Raises:
             MemoryShortage: names the memory and the remedy.
         """
+        picture, kept = style
+        style_size = self._style_size(picture, work_size)
         costs = PIXEL_COSTS[self.encoder.kind]
         cost = costs.refined if self.steps_by_kind[1] else costs.forward
-        pixels = prod(work_size) + (0 if style_size in self._prepared else prod(style_size))
+        pixels = prod(work_size) + (0 if style_size in kept else prod(style_size))
         cost = costs.inverted if self.decoder is None else cost
         if size != work_size:
             pixels = max(pixels, TILES[-1] ** 2)  # the smallest tiles are larger than a small painting
@@ -233,14 +246,12 @@ class Stylizer(Pipeline):
         """(width, height) of the style for pictures of this size."""
         return fit_size(style.size, max(32, round(max(work_size) * self.settings.for_styles(1)[1][0])))
 
-    def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
+    def _prepared_style(
+        self, style: Picture, kept: Kept[tuple[int, int], PreparedStyle], work_size: tuple[int, int]
+    ) -> PreparedStyle:
         """The style, prepared for pictures of this size; a few sizes are kept."""
         size = self._style_size(style, work_size)
-        if size not in self._prepared:
-            while len(self._prepared) >= _STYLE_SIZES_KEPT:
-                self._prepared.pop(next(iter(self._prepared)))
-            self._prepared[size] = self.prepare(style.tensor(size))
-        return self._prepared[size]
+        return kept.get(size, lambda: self.prepare(style.tensor(size)))
 
 
 def stylize(content: Source, style: Source, **settings: Any) -> Image:

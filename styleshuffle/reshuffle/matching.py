@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .nnf import NNF, Grid, grid_of, upsample, usage
+from .noise import seeded_noise
 from .style import StyleLevel
 
 EXACT = 4096  # positions on either side up to which all pairs are compared
@@ -85,7 +86,7 @@ def match_first(
 def _stirred(descriptors: Tensor, seed: int) -> Tensor:
     if seed == 0:
         return descriptors
-    noise = torch.randn(descriptors.shape, generator=torch.Generator().manual_seed(seed)).to(descriptors)
+    noise = seeded_noise(descriptors.shape, seed).to(descriptors)
     return F.normalize(descriptors + _STIR * noise / descriptors.shape[1] ** 0.5, dim=1)
 
 
