@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_STEADY = 16  # positions whose own covariance counts as much as the whole picture's
 _FLOOR = 1e-5  # of the largest eigenvalue: directions below it carry rounding, not structure
 
 
@@ -25,12 +26,26 @@ class Moments:
     covariance: Tensor
 
 
-def moments(features: Tensor) -> Moments:
-    """Moments of features (C, H, W) over all positions."""
+def moments(features: Tensor, weights: Tensor | None = None) -> Moments:
+    """Moments of features (C, H, W) over all positions.
+
+    Args:
+        weights: how much each position counts, (H, W), with the sum 1; None for all alike.
+    """
     flat = features.flatten(1)
+    if weights is not None:
+        mean = flat @ weights.flatten()
+        flat = flat - mean[:, None]
+        return Moments(mean, (flat * weights.flatten()) @ flat.T)
     mean = flat.mean(1)
     flat = flat - mean[:, None]
     return Moments(mean, flat @ flat.T / flat.shape[1])
+
+
+def steadied(own: Moments, positions: int, whole: Moments) -> Moments:
+    """Moments of a part, whose covariance goes towards the whole's the fewer positions it comes from."""
+    share = _STEADY / (_STEADY + positions)
+    return Moments(own.mean, torch.lerp(own.covariance, whole.covariance, share))
 
 
 def match_moments(features: Tensor, style: Moments, content: Moments | None = None) -> Tensor:
