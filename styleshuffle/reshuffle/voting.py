@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .nnf import NNF, held
@@ -22,8 +23,7 @@ def vote(style: StyleLevel, nnf: NNF, patch: int, regions: Tensor | None = None)
     reach = patch // 2
     y, x = nnf.match // nnf.style[1], nnf.match % nnf.style[1]
     down, along = torch.arange(height, device=y.device)[:, None], torch.arange(width, device=y.device)[None, :]
-    total: Tensor | None = None
-    voters: Tensor | int = 0
+    sources, voices = [], []
     for dy in range(-reach, reach + 1):
         for dx in range(-reach, reach + 1):
             # at p, the patch centred at q = p - (dy, dx), or the nearest q there is, holds the style at match(q) + p - q
@@ -31,10 +31,14 @@ def vote(style: StyleLevel, nnf: NNF, patch: int, regions: Tensor | None = None)
             columns = (along - dx).clamp_(0, width - 1)
             own = y[rows, columns]
             there = held(own + (down - rows), x[rows, columns] + (along - columns), own, nnf.style, nnf.boxes)
-            taken = style.rows[(there[0] * nnf.style[1] + there[1]).flatten()]
+            sources.append(there[0].mul_(nnf.style[1]).add_(there[1]).flatten())
             if regions is not None:
-                counts = (regions[rows, columns] == regions).flatten()[:, None].to(taken)
-                taken, voters = taken * counts, voters + counts
-            total = taken if total is None else total.add_(taken)
-    assert total is not None
-    return (total / (patch**2 if regions is None else voters)).T.reshape(-1, height, width)
+                voices.append((regions[rows, columns] == regions).flatten())
+    # gathers and adds in one go, which takes a tenth of the time of one after the other
+    if regions is None:
+        votes = F.embedding_bag(torch.stack(sources, 1), style.rows, mode="mean")
+    else:
+        weights = torch.stack(voices, 1).to(style.rows)
+        weights /= weights.sum(1, keepdim=True)
+        votes = F.embedding_bag(torch.stack(sources, 1), style.rows, mode="sum", per_sample_weights=weights)
+    return votes.T.unflatten(1, nnf.content)
