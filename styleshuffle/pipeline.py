@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,19 +14,20 @@ from .networks.refiner import Refiner
 from .networks.vgg import VGG
 from .progress import Progress
 from .reporting import Report
-from .reshuffle.brushwork import fine_contrast, with_brushwork
+from .reshuffle.brushwork import with_brushwork
 from .reshuffle.colours import lightness_of, with_colours_of, with_light_of
 from .reshuffle.evening import Evener
-from .reshuffle.guide import Guide
+from .reshuffle.guide import Guide, Wishes
 from .reshuffle.inversion import Inverter
 from .reshuffle.levels import Turn, decode_to_picture, reshuffle
+from .reshuffle.looks import Look, Tones, contrast_of, look_of, mixed_look, tones_for, with_palette, within_palette
+from .reshuffle.mixing import enlarged, prepare_styles
 from .reshuffle.moments import match_moments, moments
-from .reshuffle.palette import match_palette, palette_of, within
 from .reshuffle.refinement import refine_by_gradient, refine_by_network
 from .reshuffle.structure import structure, with_floor
 from .reshuffle.style import StyleLevel, prepare_style
 from .reshuffle.targets import MatchedTargets, Start
-from .reshuffle.tones import aim, in_order, luminance, palette_for
+from .reshuffle.tones import luminance
 from .reshuffle.underpainting import LEAST_SIDE, halved, laid_in
 from .settings import LEARNED_STEPS, Settings
 
@@ -40,13 +41,11 @@ class PreparedStyle:
 
     Attributes:
         levels: what to reshuffle.
-        palette: its colours (3, n), dark before light.
-        contrast: of its brushwork, see `fine_contrast`.
+        looks: colours and brushwork of the whole, and then of each region.
     """
 
     levels: dict[int, StyleLevel]
-    palette: Tensor
-    contrast: float
+    looks: tuple[Look, ...]
 
 
 @dataclass(frozen=True)
@@ -57,14 +56,14 @@ class Draft:
         picture: (3, H, W), RGB in [0, 1], of the size that is worked on: multiples of 8.
         content: features (C, H, W) of the content by level.
         guide: of the content.
-        palette: the colours (3, n) that the picture should have.
+        tones: the colours that the picture should have.
         starts: of the last turn of each level.
     """
 
     picture: Tensor
     content: dict[int, Tensor]
     guide: Guide
-    palette: Tensor
+    tones: Tones
     starts: dict[int, Start]
 
 
@@ -96,12 +95,35 @@ class Pipeline:
         return learned, self.refine_steps - learned
 
     @torch.inference_mode()
-    def prepare(self, style: Tensor) -> PreparedStyle:
-        """Prepare a style picture (1, 3, H, W), RGB in [0, 1], for `apply`."""
-        style = self._looked_at(style.to(self.device))
-        extended = to_multiple(style)
-        levels = prepare_style(self._encoded(extended), self.settings, extended[0])
-        return PreparedStyle(levels, in_order(palette_of(style[0])), fine_contrast(style[0]))
+    def prepare(
+        self,
+        style: Tensor | Sequence[Tensor],
+        shares: Sequence[float] = (1.0,),
+        regions: Sequence[Tensor] | None = None,
+    ) -> PreparedStyle:
+        """Prepare a style picture, or several, for `apply`.
+
+        Args:
+            style: (1, 3, H, W), RGB in [0, 1].
+            shares: of several styles, which sum to 1. A style whose share is 0 is left out.
+            regions: number of the region of each pixel, (H, W), from 0; None for a single region.
+        """
+        styles = [style] if isinstance(style, Tensor) else list(style)
+        used = [number for number, share in enumerate(shares) if share > 0]
+        pictures = [self._looked_at(styles[number].to(self.device)) for number in used]
+        extended = [to_multiple(picture) for picture in pictures]
+        features = [self._encoded(picture) for picture in extended]
+        if len(used) == 1 and regions is None:
+            levels = prepare_style(features[0], self.settings, extended[0][0])
+            return PreparedStyle(levels, (look_of(pictures[0][0]),))
+        weights, plain = [shares[number] for number in used], [picture[0] for picture in pictures]
+        index = None if regions is None else [regions[number].to(self.device) for number in used]
+        whole = None if index is None else [enlarged(own, to[0, 0]) for own, to in zip(index, extended, strict=True)]
+        levels = prepare_styles(features, [picture[0] for picture in extended], weights, whole, self.settings)
+        looks = [mixed_look(plain, weights)]
+        for region in () if index is None else range(1 + max(int(own.max()) for own in index)):
+            looks.append(mixed_look(plain, weights, [own == region for own in index or ()]))
+        return PreparedStyle(levels, tuple(looks))
 
     @torch.inference_mode()
     def apply(
@@ -110,6 +132,7 @@ class Pipeline:
         style: PreparedStyle,
         progress: Callable[[Progress], None] | None = None,
         watch: Callable[[Turn], None] | None = None,
+        wishes: Wishes | None = None,
     ) -> Tensor:
         """Stylize a content picture in a prepared style.
 
@@ -118,13 +141,14 @@ class Pipeline:
             style: from `prepare`.
             progress: called after each step; an exception from it stops the work.
             watch: called with the features, votes and nearest-neighbour field of each turn, for study.
+            wishes: of the user, place by place.
 
         Returns:
             (1, 3, H, W), RGB in [0, 1], on the CPU.
         """
         report = Report(progress, self.settings, self.decoder, self.refine_steps)
-        draft = self._fed_forward(content, style, report, watch)
-        result, palette, guide = draft.picture, draft.palette, draft.guide
+        draft = self._fed_forward(content, style, report, watch, wishes or Wishes())
+        result, tones, guide = draft.picture, draft.tones, draft.guide
         if self.refine_steps:
             targets, colours = self._targets(draft, style), moments(draft.picture)
             steps = self.refined(draft.picture, targets)
@@ -138,7 +162,7 @@ class Pipeline:
             result = self._rimless(result, guide)
         result = self._brushed(result, guide, style)
         if self.settings.palette and self.settings.tone:
-            result = within(result, palette, self._soft).clamp_(0, 1)
+            result = within_palette(result, tones, guide.areas, self._soft).clamp_(0, 1)
         return self.with_kept_colours(result[None, :, : content.shape[2], : content.shape[3]].cpu(), content)
 
     @torch.inference_mode()
@@ -161,7 +185,7 @@ class Pipeline:
         Returns:
             the picture, (3, H', W') in [0, 1], H' and W' multiples of 8, and its targets.
         """
-        draft = self._fed_forward(content, style, Report(None, self.settings, self.decoder, 0), None)
+        draft = self._fed_forward(content, style, Report(None, self.settings, self.decoder, 0), None, Wishes())
         return draft.picture, self._targets(draft, style)
 
     def refined(self, picture: Tensor, targets: MatchedTargets) -> Iterator[Tensor]:
@@ -186,15 +210,17 @@ class Pipeline:
         style: PreparedStyle,
         report: Report,
         watch: Callable[[Turn], None] | None,
+        wishes: Wishes,
         underpainted: bool = True,
     ) -> Draft:
         picture = to_multiple(self._looked_at(content.to(self.device)))
-        palette, aimed = self._tones(picture, style.palette)
+        wishes = wishes.extended((picture.shape[2], picture.shape[3]))
+        tones = tones_for(picture[0], style.looks, wishes.areas, toned=self.settings.tone > 0)
         evener = Evener(picture[0]) if self.settings.evening else None
         features = self._encoded(self._with_floor(picture))
-        guide = Guide(evener, aimed, self._structure(features))
+        guide = Guide(evener, tones.aim, self._structure(features), wishes.areas)
         if underpainted:
-            strokes = self._laid_in(picture, style, guide)
+            strokes = self._laid_in(picture, style, guide, wishes)
             if strokes is not None:
                 picture = strokes
                 features = self._encoded(self._with_floor(picture))
@@ -209,7 +235,7 @@ class Pipeline:
                 watch(turn)
         result = decode_to_picture(turn.features, turn.level, decode)
         report.decoded(result)
-        return Draft(self._coloured(result, guide, palette), features, guide, palette, starts)
+        return Draft(self._coloured(result, guide, tones), features, guide, tones, starts)
 
     def _looked_at(self, picture: Tensor) -> Tensor:
         """What of a picture (1, 3, H, W) is stylized: all of it, or its lightness."""
@@ -222,24 +248,16 @@ class Pipeline:
         noisy = with_floor(picture[0], self._soft * self.settings.noise / 255, self.settings.seed)
         return noisy[None].contiguous(memory_format=torch.channels_last)
 
-    def _laid_in(self, picture: Tensor, style: PreparedStyle, guide: Guide) -> Tensor | None:
+    def _laid_in(self, picture: Tensor, style: PreparedStyle, guide: Guide, wishes: Wishes) -> Tensor | None:
         """A content (1, 3, H, W) with coarse strokes in wide flat places; None if it gets none."""
         structure = guide.structure_on((picture.shape[2], picture.shape[3]))
         if structure is None or not self.settings.strokes or min(picture.shape[2:]) < LEAST_SIDE:
             return None
         silent = Report(None, self.settings, self.decoder, 0)
-        half = self._fed_forward(halved(picture), style, silent, None, underpainted=False)
+        half = self._fed_forward(halved(picture), style, silent, None, wishes.halved(), underpainted=False)
         painting = half.picture[:, : picture.shape[2] // 2, : picture.shape[3] // 2]
         strokes = laid_in(picture[0], painting, structure, self._soft * self.settings.strokes)
         return strokes[None].contiguous(memory_format=torch.channels_last)
-
-    def _tones(self, picture: Tensor, palette: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The colours that a content (1, 3, H, W) is to get, and the luminance (H, W) that is aimed at, if any."""
-        if not self.settings.tone:
-            return palette, None
-        light = luminance(picture[0])
-        palette = palette_for(light, palette)
-        return palette, aim(light, palette)
 
     def _structure(self, features: dict[int, Tensor]) -> Tensor | None:
         """Where the content has structure; None if no setting looks at that."""
@@ -250,16 +268,16 @@ class Pipeline:
         level = min(self.settings.levels, key=lambda level: abs(level - _STRUCTURE_LEVEL))
         return structure(features[level])
 
-    def _coloured(self, picture: Tensor, guide: Guide, palette: Tensor) -> Tensor:
+    def _coloured(self, picture: Tensor, guide: Guide, tones: Tones) -> Tensor:
         """A decoded picture (3, H, W), even in its tones and with its share of the palette."""
         if guide.evener is not None:
             if guide.aim is not None:
-                missing = guide.evener.wide(guide.aim - luminance(picture))
+                missing = guide.evener.wide(guide.aim - luminance(picture), guide.areas)
                 picture = picture + self._soft * self.settings.tone * missing
-            picture = guide.evener.picture(picture, self._soft * self.settings.evening)
+            picture = guide.evener.picture(picture, self._soft * self.settings.evening, guide.areas)
         share = 1 - self.settings.faded(1 - self.settings.palette)
         if share:
-            picture = match_palette(picture, palette, share)
+            picture = with_palette(picture, tones, guide.areas, share)
         return picture.clamp(0, 1)
 
     def _rimless(self, picture: Tensor, guide: Guide) -> Tensor:
@@ -275,7 +293,8 @@ class Pipeline:
         if structure is None or not self.settings.brushwork:
             return picture
         share = self._soft * self.settings.brushwork
-        return with_brushwork(picture, style.contrast, 1 - structure, share).clamp_(0, 1)
+        contrast = contrast_of(style.looks, guide.areas)
+        return with_brushwork(picture, contrast, 1 - structure, share).clamp_(0, 1)
 
     def _targets(self, draft: Draft, style: PreparedStyle) -> MatchedTargets:
         return MatchedTargets(draft.content, style.levels, draft.starts, self.settings, draft.guide)

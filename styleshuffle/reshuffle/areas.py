@@ -60,19 +60,19 @@ class Areas:
         """Values (C, h, w) changed area by area, on a grid that divides the picture's.
 
         Args:
-            change: gets the region of the style, the values inside the area (C, n), and all that are to be changed
-                (C, m); returns these.
+            change: gets the number of the area, the values inside it (C, n), and all that are to be changed (C, m);
+                returns these.
         """
         grid = values.shape[1], values.shape[2]
         index, shares = self.on(grid).flatten(), self.shares_on(grid).flatten(1)
         flat = values.flatten(1)
         result = torch.zeros_like(flat)
-        for number, region in enumerate(self.takes):
+        for number in range(len(self.takes)):
             members = shares[number].nonzero()[:, 0]
             inside = (index == number).nonzero()[:, 0]
             if len(members):
                 own = flat[:, members]
-                changed = change(region, flat[:, inside] if len(inside) else own, own)
+                changed = change(number, flat[:, inside] if len(inside) else own, own)
                 result.index_add_(1, members, changed * shares[number, members])
         return result.view_as(values)
 

@@ -179,13 +179,15 @@ def match_counting(
     return NNF(match.view(grids[0]), prices.view(grids[1]))
 
 
-def counted(nnf: NNF, usage_penalty: float, patch: int, asked: Asked | None = None) -> NNF:
+def counted(nnf: NNF, usage_penalty: float, patch: int, supply: Supply | None = None, takes: Tensor | None = None) -> NNF:
     """The same field with the prices of `match_counting`, from how often each style position is used now."""
     used = usage(nnf)
-    if asked is None:
+    if supply is None:
         return replace(nnf, prices=used * (-usage_penalty / patch**2))
+    asked = supply.asked(takes)
     used = used / asked.mass.clamp_min(_TINY).view_as(used)
-    return replace(nnf, prices=asked.preference.view_as(used) - used * (usage_penalty / patch**2))
+    prices = asked.preference.view_as(used) - used * (usage_penalty / patch**2)
+    return replace(nnf, prices=supply.filled(prices))
 
 
 def settled(nnf: NNF, content: Tensor, style: Tensor, supply: Supply | None, takes: Tensor | None) -> NNF:

@@ -49,6 +49,13 @@ def prepare_styles(
     return prepared
 
 
+def enlarged(index: Tensor, like: Tensor) -> Tensor:
+    """Numbers (h, w) for a picture whose right and lower edges are repeated, (H, W) as ``like``."""
+    rows = torch.arange(like.shape[0], device=index.device).clamp_(max=index.shape[0] - 1)
+    columns = torch.arange(like.shape[1], device=index.device).clamp_(max=index.shape[1] - 1)
+    return index[rows][:, columns]
+
+
 def _stacked(grids: Sequence[Grid], device: torch.device) -> Boxes:
     """Boxes that begin at cells also where matching pools the grid."""
     factor = 1

@@ -24,6 +24,12 @@ def palette_of(picture: Tensor) -> Tensor:
     return pixels[:, :: -(-pixels.shape[1] // _SAMPLE)].contiguous()
 
 
+def picked(pixels: Tensor, share: float) -> Tensor:
+    """Pixels (3, n), evenly picked, as many as are that share of a palette; of few pixels, some several times."""
+    count = max(1, round(share * _SAMPLE))
+    return pixels[:, torch.arange(count, device=pixels.device) * pixels.shape[1] // count]
+
+
 def match_palette(picture: Tensor, palette: Tensor, share: float) -> Tensor:
     """A picture (3, H, W) whose colours have gone that share of their way, 0 to 1, to the distribution of a palette's.
 

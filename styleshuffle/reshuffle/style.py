@@ -59,6 +59,10 @@ class StyleLevel:
         """Where several styles lie in the grid."""
         return None if self.supply is None else self.supply.boxes
 
+    def look(self, region: int) -> tuple[Moments, Axes]:
+        """Moments and axes of a region, or of the whole for `ANYWHERE`."""
+        return self.regions[region] if self.regions and region >= 0 else (self.moments, self.axes)
+
     def query(self, features: Tensor, aim: Tensor | None = None, takes: Tensor | None = None, seed: int = 0) -> Tensor:
         """Descriptors of content features (C, H, W) to be matched with this style's, (H W, d).
 
