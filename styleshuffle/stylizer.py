@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from .devices import PIXEL_COSTS, check_memory, choose_device
 from .errors import SettingsError, WeightsError
-from .images import Picture, fit_size, from_result, read, read_strength
+from .guides import StyleRegions, join_regions
+from .images import Picture, Regions, fit_size, from_result, read, read_regions, read_strength
 from .networks.decoder import load_compact_decoder, load_decoder
 from .networks.precision import choose_precision, computing_in
 from .networks.refiner import LEVELS as REFINED_LEVELS
@@ -21,6 +23,8 @@ from .networks.refiner import Refiner, load_compact_refiner, load_refiner
 from .networks.vgg import VGG, load_encoder
 from .pipeline import Pipeline, PreparedStyle
 from .progress import Progress
+from .reshuffle.areas import Areas
+from .reshuffle.guide import Wishes
 from .settings import LEARNED_STEPS, Settings, settings_from
 
 if TYPE_CHECKING:
@@ -33,6 +37,20 @@ if TYPE_CHECKING:
 Network = TypeVar("Network", bound=torch.nn.Module)
 
 _STYLE_SIZES_KEPT = 4  # a folder often holds portrait and landscape pictures
+
+
+@dataclass(frozen=True, eq=False)
+class _Style:
+    """A style picture with its share, its scale, and its regions."""
+
+    picture: Picture
+    share: float
+    scale: float
+    regions: Regions | None
+
+    def key(self) -> tuple[str, float, float]:
+        """Something to sort by that does not depend on the order in which styles are given."""
+        return hashlib.sha256(self.picture.rgb.tobytes()).hexdigest(), self.share, self.scale
 
 
 class Stylizer(Pipeline):
@@ -93,20 +111,43 @@ class Stylizer(Pipeline):
             chain and _placed(chain, place, dtype),
             refined and _placed(refined, place, dtype),
         )
-        self._style: Picture | None = None
-        self._prepared: dict[tuple[int, int], PreparedStyle] = {}
+        self._styles: list[_Style] = []
+        self._regions: StyleRegions | None = None
+        self._prepared: dict[tuple[tuple[int, int], ...], PreparedStyle] = {}
 
-    def set_style(self, style: Source | Sequence[Source], *, masks: Source | Sequence[Source] | None = None) -> Stylizer:
-        """Choose the style picture; returns the stylizer itself.
+    def set_style(
+        self,
+        style: Source | Sequence[Source],
+        *,
+        weights: Sequence[float] | None = None,
+        masks: Source | Sequence[Source] | None = None,
+    ) -> Stylizer:
+        """Choose the style picture, or several; returns the stylizer itself.
+
+        Args:
+            style: a picture, or a list of 2 to 16 pictures, each patch of the result coming from one of them.
+            weights: the shares of several styles; default: `Settings.style_weights`.
+            masks: regions, as areas of a colour, a picture for each style. Each region of the content takes from the
+                region of its own colour. The contents then need masks too.
 
         Raises:
-            PictureError: the picture cannot be read.
+            PictureError: a picture cannot be read, or a mask has another shape than its style.
+            SettingsError: the lists differ in length.
         """
-        styles: list[Any] = list(style) if isinstance(style, list | tuple) else [style]
-        self.settings.for_styles(len(styles))
-        if len(styles) > 1 or masks is not None:
-            raise SettingsError("style: this version takes a single style without a mask")
-        self._style = styles[0] if isinstance(styles[0], Picture) else read(styles[0])
+        styles = _listed(style)
+        settings = self.settings if weights is None else replace(self.settings, style_weights=tuple(weights))
+        shares, scales = settings.for_styles(len(styles))
+        pictures = [one if isinstance(one, Picture) else read(one) for one in styles]
+        regions: list[Regions | None] = [None] * len(pictures)
+        if masks is not None:
+            listed = _listed(masks)
+            if len(listed) != len(styles):
+                raise SettingsError(f"masks: {len(listed)} for {len(styles)} styles; give a mask for each style")
+            regions = [read_regions(mask, like=one.size) for mask, one in zip(listed, pictures, strict=True)]
+        chosen = [_Style(*each) for each in zip(pictures, shares, scales, regions, strict=True) if each[1] > 0]
+        # in an order of their own, so that the order in which they are given does not matter
+        self._styles = sorted(chosen, key=_Style.key) if len(chosen) > 1 else chosen
+        self._regions = None if masks is None else join_regions([one.regions for one in self._styles if one.regions])
         self._prepared = {}
         return self
 
@@ -115,19 +156,21 @@ class Stylizer(Pipeline):
         content: Source,
         progress: Callable[[Progress], None] | None = None,
         *,
+        mask: Source | None = None,
         strength_mask: Source | None = None,
     ) -> Image:
         """A content picture in the chosen style as an 8-bit Pillow image, RGB, or RGBA where it has transparency.
 
         Args, Raises: see `render`, which keeps the full precision.
         """
-        return self.render(content, progress, strength_mask=strength_mask).pil()
+        return self.render(content, progress, mask=mask, strength_mask=strength_mask).pil()
 
     def render(
         self,
         content: Source,
         progress: Callable[[Progress], None] | None = None,
         *,
+        mask: Source | None = None,
         strength_mask: Source | None = None,
     ) -> Picture:
         """A content picture in the chosen style, at the content's size unless `Settings.size` says otherwise.
@@ -135,24 +178,27 @@ class Stylizer(Pipeline):
         Args:
             content: path, stream, Pillow image, array, tensor or `Picture`.
             progress: called after each step; an exception from it stops the work.
+            mask: regions, as areas of a colour, if the styles have masks. Its size may differ from the content's, its
+                shape may not.
             strength_mask: a picture in greys: full strength where it is white, the photograph itself where it is black.
-                Its size may differ from the content's, its shape may not.
+                Likewise.
 
         Returns:
             sRGB as float32 in [0, 1], with the content's transparency and its bits a channel.
 
         Raises:
-            PictureError: the content or the mask cannot be read, or the mask has another shape.
-            SettingsError: no style has been set.
+            PictureError: the content or a mask cannot be read, or a mask has another shape.
+            SettingsError: no style has been set, or only one side has masks, or a colour has no partner.
             MemoryShortage: the picture does not fit into memory at this size.
         """
-        if self._style is None:
+        if not self._styles:
             raise SettingsError("style: none has been set; call set_style first")
         picture = content if isinstance(content, Picture) else read(content)
         size, work_size = self.sizes(picture.size)
         strengths = None if strength_mask is None else read_strength(strength_mask, size)
-        style = self._prepared_style(self._style, work_size)
-        result = self.apply(picture.tensor(work_size), style, progress)
+        wishes = Wishes(self._areas(mask, work_size))
+        style = self._prepared_style(work_size)
+        result = self.apply(picture.tensor(work_size), style, progress, wishes=wishes)
         if size != work_size:
             result = F.interpolate(result, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
             result = self.with_kept_colours(result, picture.tensor(size))
@@ -166,23 +212,41 @@ class Stylizer(Pipeline):
         work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
         return size, work_size
 
-    def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
-        """The style, prepared for pictures of this size; a few sizes are kept."""
-        size = fit_size(style.size, max(32, round(max(work_size) * self.settings.for_styles(1)[1][0])))
+    def _areas(self, mask: Source | None, size: tuple[int, int]) -> Areas | None:
+        """The areas of a content of that size (width, height)."""
+        if (mask is None) != (self._regions is None):
+            missing = "this content" if mask is None else "the styles"
+            raise SettingsError(f"mask: regions need masks on both sides; give a mask for {missing} too")
+        if mask is None or self._regions is None:
+            return None
+        return self._regions.areas(read_regions(mask, like=size), size, self.settings.unmatched)
+
+    def _prepared_style(self, work_size: tuple[int, int]) -> PreparedStyle:
+        """The styles, prepared for pictures of this size; a few sizes are kept."""
+        side = max(work_size)
+        sizes = tuple(fit_size(one.picture.size, max(32, round(side * one.scale))) for one in self._styles)
         costs = PIXEL_COSTS[self.encoder.kind]
         cost = costs.refined if self.steps_by_kind[1] else costs.forward
-        pixels = work_size[0] * work_size[1] + size[0] * size[1]
+        pixels = work_size[0] * work_size[1] + sum(width * height for width, height in sizes)
         check_memory(self.device, pixels, costs.inverted if self.decoder is None else cost)
-        if size not in self._prepared:
+        if sizes not in self._prepared:
             while len(self._prepared) >= _STYLE_SIZES_KEPT:
                 self._prepared.pop(next(iter(self._prepared)))
-            self._prepared[size] = self.prepare(style.tensor(size))
-        return self._prepared[size]
+            pictures = [one.picture.tensor(size) for one, size in zip(self._styles, sizes, strict=True)]
+            indices = None
+            if self._regions is not None:
+                indices = [self._regions.index(number, size) for number, size in enumerate(sizes)]
+            self._prepared[sizes] = self.prepare(pictures, [one.share for one in self._styles], indices)
+        return self._prepared[sizes]
 
 
-def stylize(content: Source, style: Source, **settings: Any) -> Image:
+def stylize(content: Source, style: Source | Sequence[Source], **settings: Any) -> Image:
     """Stylize a picture; returns a Pillow image. Takes the arguments of `Stylizer`, and settings by name."""
     return Stylizer(**settings).set_style(style).stylize(content)
+
+
+def _listed(sources: Source | Sequence[Source]) -> list[Source]:
+    return list(sources) if isinstance(sources, list | tuple) else [sources]  # type: ignore[list-item]
 
 
 def _check_optimizer(settings: Settings, has_decoder: bool) -> None:

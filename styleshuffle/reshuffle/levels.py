@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..settings import LevelSettings, Settings
 from .areas import Areas
+from .balance import balanced
 from .guide import Guide
 from .matching import counted, improve, match_first, settled
 from .moments import match_moments, moments, steadied
@@ -147,7 +148,8 @@ def _match(
     _, descriptors = style.index()
     query = style.query(features, aim, takes)
     rounds = 2 if here.level > 2 else 1  # at relu2_1 the field is nearly right already, and a round is long
-    return settled(improve(nnf, query, descriptors, rounds, bond), query, descriptors, style.supply, takes)
+    nnf = settled(improve(nnf, query, descriptors, rounds, bond), query, descriptors, style.supply, takes)
+    return balanced(nnf, query, descriptors, style.supply, takes, settings.usage_penalty)
 
 
 def decode_to_picture(features: Tensor, level: int, decode: DecodeStep) -> Tensor:

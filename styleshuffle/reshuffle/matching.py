@@ -14,14 +14,14 @@ chance.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from .boxes import Boxes
-from .nnf import NNF, Grid, grid_of, held, upsample, usage
+from .balance import balanced
+from .nnf import NNF, Grid, grid_of, neighbours, shifted, upsample, usage
 from .style import StyleLevel, pool, pool_map
 from .supply import Asked, Supply
 
@@ -83,7 +83,9 @@ def match_first(
         own = query(factor)
         nnf = improve(upsample(nnf, *grids(factor), None if supply is None else supply.boxes), own, key)
         nnf = settled(nnf, own, key, supply, _picked(takes, factor))
-    return nnf if bond is None else improve(nnf, query(1), key, bond=bond)
+    if bond is not None:
+        nnf = improve(nnf, query(1), key, bond=bond)
+    return nnf if supply is None else balanced(nnf, query(1), key, supply, takes, usage_penalty)
 
 
 def _pooled(grid: Grid, factor: int) -> Grid:
@@ -225,10 +227,10 @@ def improve(nnf: NNF, content: Tensor, style: Tensor, rounds: int = 2, bond: Ten
     best = nnf.match.flatten().clone()
     score = _scores(content, style, prices, best)
     for _ in range(rounds):
-        for candidates in _neighbours(best.view(nnf.content), nnf.style, nnf.boxes):
+        for candidates in neighbours(best.view(nnf.content), nnf.style, nnf.boxes):
             _keep_better(candidates.flatten(), content, style, prices, best, score)
         for shift in _WINDOW:
-            _keep_better(_shifted(best, shift, nnf.style, nnf.boxes), content, style, prices, best, score)
+            _keep_better(shifted(best, shift, nnf.style, nnf.boxes), content, style, prices, best, score)
     return replace(nnf, match=best.view(nnf.content))
 
 
@@ -247,8 +249,8 @@ def _improve_bonded(nnf: NNF, content: Tensor, style: Tensor, rounds: int, bond:
     for _ in range(rounds):
         for places, rows in zip(squares, described, strict=True):
             own = match.flatten()[places]
-            proposals = [candidates.flatten()[places] for candidates in _neighbours(match, nnf.style, nnf.boxes)]
-            window = (_shifted(own, shift, nnf.style, nnf.boxes) for shift in _WINDOW)
+            proposals = [candidates.flatten()[places] for candidates in neighbours(match, nnf.style, nnf.boxes)]
+            window = (shifted(own, shift, nnf.style, nnf.boxes) for shift in _WINDOW)
             match.view(-1)[places] = _best_bonded(own, proposals, window, rows, style, prices, worth[places])
     return replace(nnf, match=match)
 
@@ -273,18 +275,6 @@ def _best_bonded(
 
 
 _WINDOW = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
-
-
-def _neighbours(match: Tensor, style: Grid, boxes: Boxes | None = None) -> Iterator[Tensor]:
-    """For each of four directions, what the neighbour's match proposes: its own, shifted back by the direction."""
-    for dimension, step, shift in ((0, 1, (1, 0)), (0, -1, (-1, 0)), (1, 1, (0, 1)), (1, -1, (0, -1))):
-        yield _shifted(match.roll(step, dimension), shift, style, boxes)
-
-
-def _shifted(match: Tensor, shift: tuple[int, int], style: Grid, boxes: Boxes | None = None) -> Tensor:
-    row = match // style[1]
-    y, x = held(row + shift[0], match % style[1] + shift[1], row, style, boxes)
-    return y.mul_(style[1]).add_(x)
 
 
 def _keep_better(candidates: Tensor, content: Tensor, style: Tensor, prices: Tensor, best: Tensor, score: Tensor) -> None:

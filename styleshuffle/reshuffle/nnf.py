@@ -5,6 +5,7 @@ A field carries the prices of the style's patches (see `matching`), so that it c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,3 +88,16 @@ def usage(nnf: NNF) -> Tensor:
     """How often each style position is used, (H', W'), in units of equal use (so the mean is 1)."""
     counts = torch.bincount(nnf.match.flatten(), minlength=nnf.prices.numel()).view(nnf.style)
     return counts * (nnf.prices.numel() / nnf.match.numel())
+
+
+def neighbours(match: Tensor, style: Grid, boxes: Boxes | None = None) -> Iterator[Tensor]:
+    """For each of four directions, what the neighbour's match proposes: its own, shifted back by the direction."""
+    for dimension, step, shift in ((0, 1, (1, 0)), (0, -1, (-1, 0)), (1, 1, (0, 1)), (1, -1, (0, -1))):
+        yield shifted(match.roll(step, dimension), shift, style, boxes)
+
+
+def shifted(match: Tensor, shift: tuple[int, int], style: Grid, boxes: Boxes | None = None) -> Tensor:
+    """Style positions moved by rows and columns, held at the border of their style."""
+    row = match // style[1]
+    y, x = held(row + shift[0], match % style[1] + shift[1], row, style, boxes)
+    return y.mul_(style[1]).add_(x)

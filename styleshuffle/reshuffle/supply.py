@@ -81,6 +81,13 @@ class Supply:
         table = demand[:-1] * within + demand[-1] * whole[:, None] * there
         return self._spread(table * self.regions.numel())
 
+    def shares_within(self, region: int | None) -> Tensor:
+        """The shares of the styles, (S), among those that have a region; None and `ANYWHERE` stand for all."""
+        shares = torch.tensor(self.shares)
+        if region is not None and region >= 0:
+            shares = shares * (self.counts[:, region] > 0)
+        return shares / shares.sum()
+
     def weights(self, region: int | None = None) -> Tensor:
         """How much each position counts in the moments of a region, or of all, (H, W), with the sum 1."""
         counts = self.counts.clone()
