@@ -14,14 +14,15 @@ from .networks.refiner import Refiner
 from .networks.vgg import VGG
 from .progress import Progress
 from .reporting import Report
+from .reshuffle.areas import enlarged
 from .reshuffle.brushwork import with_brushwork
 from .reshuffle.colours import lightness_of, with_colours_of, with_light_of
 from .reshuffle.evening import Evener
 from .reshuffle.guide import Guide, Wishes
 from .reshuffle.inversion import Inverter
 from .reshuffle.levels import Turn, decode_to_picture, reshuffle
-from .reshuffle.looks import Look, Tones, contrast_of, look_of, mixed_look, tones_for, with_palette, within_palette
-from .reshuffle.mixing import enlarged, prepare_styles
+from .reshuffle.looks import Look, Tones, contrast_of, look_of, mixed_looks, tones_for, with_palette, within_palette
+from .reshuffle.mixing import prepare_styles
 from .reshuffle.moments import match_moments, moments
 from .reshuffle.refinement import refine_by_gradient, refine_by_network
 from .reshuffle.structure import structure, with_floor
@@ -118,12 +119,13 @@ class Pipeline:
             return PreparedStyle(levels, (look_of(pictures[0][0]),))
         weights, plain = [shares[number] for number in used], [picture[0] for picture in pictures]
         index = None if regions is None else [regions[number].to(self.device) for number in used]
-        whole = None if index is None else [enlarged(own, to[0, 0]) for own, to in zip(index, extended, strict=True)]
+        whole = (
+            None
+            if index is None
+            else [enlarged(own, (to.shape[2], to.shape[3])) for own, to in zip(index, extended, strict=True)]
+        )
         levels = prepare_styles(features, [picture[0] for picture in extended], weights, whole, self.settings)
-        looks = [mixed_look(plain, weights)]
-        for region in () if index is None else range(1 + max(int(own.max()) for own in index)):
-            looks.append(mixed_look(plain, weights, [own == region for own in index or ()]))
-        return PreparedStyle(levels, tuple(looks))
+        return PreparedStyle(levels, mixed_looks(plain, weights, index))
 
     @torch.inference_mode()
     def apply(

@@ -66,6 +66,8 @@ class Boxes:
 
     def together(self, features: Sequence[Tensor]) -> Tensor:
         """Features (C, h, w) of each style in one grid, (C, H, W). Between the styles their edges are repeated."""
+        if len(features) == 1 and features[0].shape[1:] == self.grid:
+            return features[0]
         bottoms = [*self.tops[1:], self.grid[0]]
         parts = [
             F.pad(own[None], (0, self.grid[1] - own.shape[2], 0, bottom - top - own.shape[1]), mode="replicate")[0]

@@ -23,7 +23,16 @@ import torch
 from torch import Tensor
 
 from .areas import Areas
-from .guided import applied, coarseness, coefficients, guided_filter, pooled, pooled_within
+from .guided import (
+    applied,
+    applied_within,
+    coarseness,
+    coefficients,
+    coefficients_within,
+    guided_filter,
+    pooled,
+    pooled_within,
+)
 from .moments import Moments
 from .nnf import grid_of
 from .rims import rims
@@ -108,32 +117,29 @@ class Evener:
 
     def wide(self, values: Tensor, areas: Areas | None = None) -> Tensor:
         """A map (H, W) of the picture, over wide parts of each area."""
+        radius = _WIDE * self.side
         if areas is None:
-            return guided_filter(values[None], self.guide, _WIDE * self.side, _EPSILON)
-        shares = areas.shares_on(grid_of(self.guide))
-        parts = [guided_filter(values[None], self.guide, _WIDE * self.side, _EPSILON, own[None]) for own in shares]
-        return torch.stack(parts).mul_(shares[:, None]).sum(0)
+            return guided_filter(values[None], self.guide, radius, _EPSILON)
+        parts = areas.shares_on(grid_of(self.guide))[:, None]
+        return guided_filter(values[None], self.guide, radius, _EPSILON, parts).mul_(parts).sum(0)
 
     def _change(self, values: Tensor, areas: Areas | None = None) -> Tensor:
         """S(W(v) - v) of values (k, h, w), with W on the grid of S, each area for itself."""
-        if areas is None:
-            return self._change_within(values, None)
-        shares = areas.shares_on(grid_of(values))
-        total = torch.zeros_like(values)
-        for own in shares:
-            total.addcmul_(self._change_within(values, own[None]), own)
-        return total
-
-    def _change_within(self, values: Tensor, part: Tensor | None) -> Tensor:
         step = self.guide.shape[1] // values.shape[1]
         guide = pooled(self.guide, step)
         wide, stroke = (max(least, size * self.side / step) for least, size in ((2, _WIDE), (1, _STROKE)))
         factor = coarseness(stroke, _STROKE_CELLS)
-        coarse, coarse_guide = pooled_within(values, part, factor), pooled_within(guide, part, factor)
-        coarse_part = None if part is None else pooled(part, factor)
-        change = guided_filter(coarse, coarse_guide, wide / factor, _EPSILON, coarse_part) - coarse
-        slope, offset = coefficients(change, coarse_guide, max(1, round(stroke / factor)), _EPSILON, coarse_part)
-        return applied(slope, offset, factor, guide, coarse_part)
+        size = max(1, round(stroke / factor))
+        if areas is None:
+            coarse, coarse_guide = pooled(values, factor), pooled(guide, factor)
+            change = guided_filter(coarse, coarse_guide, wide / factor, _EPSILON) - coarse
+            return applied(*coefficients(change, coarse_guide, size, _EPSILON), factor, guide)
+        parts = areas.shares_on(grid_of(values))[:, None]
+        coarse, coarse_guide = pooled_within(values, parts, factor), pooled_within(guide, parts, factor)
+        coarse_parts = pooled(parts, factor)
+        change = guided_filter(coarse, coarse_guide, wide / factor, _EPSILON, coarse_parts) - coarse
+        fit = coefficients_within(change, coarse_guide, coarse_parts, size, _EPSILON)
+        return applied_within(*fit, coarse_parts, factor, guide).mul_(parts).sum(0)
 
 
 def _restoring(evened: Tensor, axes: Axes, share: float) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from .areas import Areas
 from .brushwork import fine_contrast, fine_energy
-from .palette import match_palette, palette_of, picked, within
+from .palette import SAMPLE, match_palette, palette_of, picked, within
 from .tones import aim, in_order, luminance, palette_for
+
+_LEAST_SAMPLE = 2048  # pixels that the quantiles of a small area are taken from
 
 
 @dataclass(frozen=True)
@@ -45,25 +47,32 @@ def look_of(picture: Tensor) -> Look:
     return Look(in_order(palette_of(picture)), fine_contrast(picture))
 
 
-def mixed_look(pictures: Sequence[Tensor], shares: Sequence[float], members: Sequence[Tensor] | None = None) -> Look:
-    """The look of several styles (3, H, W) by their shares.
+def mixed_looks(
+    pictures: Sequence[Tensor], shares: Sequence[float], regions: Sequence[Tensor] | None
+) -> tuple[Look, ...]:
+    """The look of several styles (3, H, W) by their shares: of the whole, and then of each region.
 
     Args:
-        members: which pixels count, (H, W) bool of each style; None for all. A style without any is left out.
+        regions: number of the region of each pixel, (H, W) of each style, from 0; None for no regions.
     """
-    colours, energies, weights = [], [], []
-    for number, (picture, share) in enumerate(zip(pictures, shares, strict=True)):
-        energy = fine_energy(picture)
-        inside = slice(None) if members is None else members[number].flatten()
-        own, fine = picture.flatten(1)[:, inside], energy.flatten()[inside]
-        if own.shape[1]:
-            colours.append(own)
-            energies.append(fine.mean())
-            weights.append(share)
-    parts = torch.tensor(weights) / sum(weights)
-    palette = torch.cat([picked(own, float(part)) for own, part in zip(colours, parts, strict=True)], 1)
-    contrast = float((torch.stack(energies).cpu() * parts).sum().sqrt())
-    return Look(in_order(palette), contrast)
+    energies = [fine_energy(picture).flatten() for picture in pictures]
+    pixels = [picture.flatten(1) for picture in pictures]
+    looks = [_mixed(pixels, energies, shares)]
+    for region in () if regions is None else range(1 + max(int(own.max()) for own in regions)):
+        places = [(own.flatten() == region).nonzero()[:, 0] for own in regions or ()]
+        used = [number for number, own in enumerate(places) if len(own)]
+        colours = [pixels[number].index_select(1, places[number]) for number in used]
+        fine = [energies[number][places[number]] for number in used]
+        looks.append(_mixed(colours, fine, [shares[number] for number in used]) if used else looks[0])
+    return tuple(looks)
+
+
+def _mixed(colours: Sequence[Tensor], energies: Sequence[Tensor], shares: Sequence[float]) -> Look:
+    """The look of pixels (3, n) with their energies (n) of several styles."""
+    parts = [share / sum(shares) for share in shares]
+    palette = torch.cat([picked(own, part) for own, part in zip(colours, parts, strict=True)], 1)
+    energy = sum(part * float(own.mean()) for own, part in zip(energies, parts, strict=True))
+    return Look(in_order(palette), energy**0.5)
 
 
 def tones_for(picture: Tensor, looks: Sequence[Look], areas: Areas | None, toned: bool) -> Tones:
@@ -94,7 +103,15 @@ def with_palette(picture: Tensor, tones: Tones, areas: Areas | None, share: floa
     """A picture (3, H, W) whose colours have gone that share of their way to those that it is to get."""
     if areas is None:
         return match_palette(picture, tones.palettes[0], share)
-    return areas.apply(picture, lambda number, _, members: match_palette(members, tones.palettes[number], share))
+    sizes = [members.count for members in areas.members_on((picture.shape[1], picture.shape[2]))]
+    parts = [max(_LEAST_SAMPLE, SAMPLE * size // sum(sizes)) for size in sizes]  # together as costly as one area
+
+    def matched(number: int, inside: Tensor, members: Tensor) -> Tensor:
+        palette = tones.palettes[number]
+        part = parts[number]
+        return match_palette(members, palette[:, :: -(-palette.shape[1] // part)], share, part)
+
+    return areas.apply(picture, matched)
 
 
 def within_palette(picture: Tensor, tones: Tones, areas: Areas | None, share: float) -> Tensor:

@@ -76,12 +76,12 @@ def match_first(
     else:
         nnf = match_all(stirred, key, grids(factor), usage_penalty, before if factor == 1 else None, asked)
     if supply is not None:
-        nnf = NNF(nnf.match, supply.filled(nnf.prices), supply.boxes)
+        nnf = NNF(nnf.match, supply.filled(nnf.prices), supply.several)
     while factor > 1:
         factor //= 2
         key, supply = style.pooled_index(factor)
         own = query(factor)
-        nnf = improve(upsample(nnf, *grids(factor), None if supply is None else supply.boxes), own, key)
+        nnf = improve(upsample(nnf, *grids(factor), None if supply is None else supply.several), own, key)
         nnf = settled(nnf, own, key, supply, _picked(takes, factor))
     if bond is not None:
         nnf = improve(nnf, query(1), key, bond=bond)

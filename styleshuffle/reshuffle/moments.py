@@ -9,6 +9,7 @@ of the content at the same style.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,20 +27,23 @@ class Moments:
     covariance: Tensor
 
 
-def moments(features: Tensor, weights: Tensor | None = None) -> Moments:
-    """Moments of features (C, H, W) over all positions.
-
-    Args:
-        weights: how much each position counts, (H, W), with the sum 1; None for all alike.
-    """
+def moments(features: Tensor) -> Moments:
+    """Moments of features (C, H, W) over all positions."""
     flat = features.flatten(1)
-    if weights is not None:
-        mean = flat @ weights.flatten()
-        flat = flat - mean[:, None]
-        return Moments(mean, (flat * weights.flatten()) @ flat.T)
     mean = flat.mean(1)
     flat = flat - mean[:, None]
     return Moments(mean, flat @ flat.T / flat.shape[1])
+
+
+def combined(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
+    """Moments of a whole from those of its parts, by the weights of the parts."""
+    shares = [weight / sum(weights) for weight in weights]
+    mean = sum((share * part.mean for part, share in zip(parts, shares, strict=True)), torch.zeros_like(parts[0].mean))
+    covariance = torch.zeros_like(parts[0].covariance)
+    for part, share in zip(parts, shares, strict=True):
+        apart = part.mean - mean
+        covariance += share * (part.covariance + apart[:, None] * apart)
+    return Moments(mean, covariance)
 
 
 def steadied(own: Moments, positions: int, whole: Moments) -> Moments:

@@ -56,8 +56,8 @@ class StyleLevel:
 
     @property
     def boxes(self) -> Boxes | None:
-        """Where several styles lie in the grid."""
-        return None if self.supply is None else self.supply.boxes
+        """Where several styles lie in the grid; None for a single style, which fills it."""
+        return None if self.supply is None else self.supply.several
 
     def look(self, region: int) -> tuple[Moments, Axes]:
         """Moments and axes of a region, or of the whole for `ANYWHERE`."""

@@ -52,6 +52,11 @@ class Supply:
     regions: Tensor
     count: int = 1
 
+    @property
+    def several(self) -> Boxes | None:
+        """The boxes, if there are several."""
+        return self.boxes if len(self.shares) > 1 else None
+
     def pooled(self, factor: int) -> Supply:
         """The same on a grid that is coarser by a factor."""
         if factor == 1:
@@ -87,15 +92,6 @@ class Supply:
         if region is not None and region >= 0:
             shares = shares * (self.counts[:, region] > 0)
         return shares / shares.sum()
-
-    def weights(self, region: int | None = None) -> Tensor:
-        """How much each position counts in the moments of a region, or of all, (H, W), with the sum 1."""
-        counts = self.counts.clone()
-        if region is not None:
-            counts[:, [other for other in range(self.count) if other != region]] = 0
-        table = torch.tensor(self.shares)[:, None] / counts.sum(1, keepdim=True).clamp_min(1) * (counts > 0)
-        weights = self._spread(table)
-        return weights / weights.sum()
 
     def columns(self) -> Tensor | None:
         """What the regions add to the style's descriptors, (H W, R); None for a single region."""
