@@ -1,18 +1,28 @@
-"""From pictures of masks to what the pipeline needs: which regions of content and styles have one colour."""
+"""Which styles a picture takes from, how much, and which of their regions: from pictures to what the pipeline needs."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .errors import SettingsError
+from .images import Picture, fit_size, read, read_regions
 from .images.masks import Regions, hex_colour, matched_colours
 from .reshuffle.areas import Areas
 from .reshuffle.supply import ANYWHERE
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .images.masks import Source
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,3 +94,91 @@ def scaled(regions: Regions, size: tuple[int, int]) -> Tensor:
     rows = ((np.arange(height) + 0.5) * high / height).astype(int)
     columns = ((np.arange(width) + 0.5) * wide / width).astype(int)
     return torch.from_numpy(regions.index[rows][:, columns].astype(np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The styles that take part, in an order that does not depend on how they were given.
+
+    Attributes:
+        pictures: of the styles.
+        shares: above 0, with the sum 1.
+        scales: of the styles relative to the result.
+        regions: if they have masks.
+    """
+
+    pictures: tuple[Picture, ...]
+    shares: tuple[float, ...]
+    scales: tuple[float, ...]
+    regions: StyleRegions | None
+
+    def sizes(self, side: int) -> tuple[tuple[int, int], ...]:
+        """(width, height) of each style, for pictures with that long side."""
+        pairs = zip(self.pictures, self.scales, strict=True)
+        return tuple(fit_size(picture.size, max(32, round(side * scale))) for picture, scale in pairs)
+
+
+@dataclass(frozen=True, eq=False)
+class Styles:
+    """The styles that were given, in their order.
+
+    Attributes:
+        pictures: of the styles.
+        weights: in place of `Settings.style_weights`.
+        masks: regions of each style.
+    """
+
+    pictures: tuple[Picture, ...]
+    weights: tuple[float, ...] | None = None
+    masks: tuple[Regions, ...] | None = None
+
+    def chosen(self, settings: Settings) -> Chosen:
+        """Those that take part with these settings.
+
+        Raises:
+            SettingsError: there are too many styles, or a list has another number of values.
+        """
+        settings = settings if self.weights is None else replace(settings, style_weights=self.weights)
+        shares, scales = settings.for_styles(len(self.pictures))
+        used = [number for number, share in enumerate(shares) if share > 0]
+        if len(used) > 1:
+            used.sort(key=lambda number: (self._digests[number], shares[number], scales[number]))
+
+        def of_used(values: Sequence[T]) -> tuple[T, ...]:
+            return tuple(values[number] for number in used)
+
+        regions = None if self.masks is None else join_regions(of_used(self.masks))
+        return Chosen(of_used(self.pictures), of_used(shares), of_used(scales), regions)
+
+    @cached_property
+    def _digests(self) -> list[str]:
+        """Something to sort by: what a style and its mask look like."""
+        digests = []
+        for number, picture in enumerate(self.pictures):
+            digest = hashlib.sha256(picture.rgb.tobytes())
+            if self.masks is not None:
+                digest.update(self.masks[number].index.tobytes())
+            digests.append(digest.hexdigest())
+        return digests
+
+
+def read_styles(
+    style: Source | Sequence[Source],
+    weights: Sequence[float] | None,
+    masks: Source | Sequence[Source] | None,
+    memory: int | None = None,
+) -> Styles:
+    """Read styles and their masks. Arguments and errors: see `Stylizer.set_style`."""
+    pictures = tuple(one if isinstance(one, Picture) else read(one, memory=memory) for one in _listed(style))
+    shares = None if weights is None else tuple(weights)
+    if masks is None:
+        return Styles(pictures, shares)
+    listed = _listed(masks)
+    if len(listed) != len(pictures):
+        raise SettingsError(f"masks: {len(listed)} for {len(pictures)} styles; give a mask for each style")
+    pairs = zip(listed, pictures, strict=True)
+    return Styles(pictures, shares, tuple(read_regions(mask, like=picture.size) for mask, picture in pairs))
+
+
+def _listed(sources: Source | Sequence[Source]) -> list[Source]:
+    return list(sources) if isinstance(sources, list | tuple) else [sources]  # type: ignore[list-item]

@@ -25,7 +25,7 @@ from .reshuffle.looks import Look, Tones, contrast_of, look_of, mixed_looks, ton
 from .reshuffle.mixing import prepare_styles
 from .reshuffle.moments import match_moments, moments
 from .reshuffle.refinement import refine_by_gradient, refine_by_network
-from .reshuffle.structure import structure, with_floor
+from .reshuffle.structure import noise_of, structure, with_floor
 from .reshuffle.style import StyleLevel, prepare_style
 from .reshuffle.targets import MatchedTargets, Start
 from .reshuffle.tones import luminance
@@ -33,6 +33,7 @@ from .reshuffle.underpainting import LEAST_SIDE, halved, laid_in
 from .settings import LEARNED_STEPS, Settings
 
 _COLOURS_BACK = 0.5  # how far colours paled by the network's steps go back to the draft's; all the way brings smoke back
+_PALETTE_BACK = 0.35  # likewise, how far to the palette
 _STRUCTURE_LEVEL = 3  # whose features tell structure from grain, in windows small enough to follow an outline
 
 
@@ -160,11 +161,12 @@ class Pipeline:
             result = self._rimless(result, guide)
             if self.steps_by_kind[0]:
                 result = torch.lerp(result, match_moments(result, colours), _COLOURS_BACK).clamp_(0, 1)
+                result = with_palette(result, tones, guide.areas, _PALETTE_BACK * self._palette_share).clamp_(0, 1)
         else:
             result = self._rimless(result, guide)
         result = self._brushed(result, guide, style)
-        if self.settings.palette and self.settings.tone:
-            result = within_palette(result, tones, guide.areas, self._soft).clamp_(0, 1)
+        if self.settings.palette:
+            result = within_palette(result, tones, guide.areas, self.soft).clamp_(0, 1)
         return self.with_kept_colours(result[None, :, : content.shape[2], : content.shape[3]].cpu(), content)
 
     @torch.inference_mode()
@@ -202,9 +204,14 @@ class Pipeline:
             yield from refine_by_gradient(result, self.encoder, targets, by_gradient, optimizer)
 
     @property
-    def _soft(self) -> float:
+    def soft(self) -> float:
         """The share of all changes to the picture as a whole: 0 at strength 0, which gives the photograph back."""
         return min(1.0, 2 * self.settings.strength)
+
+    @property
+    def _palette_share(self) -> float:
+        """How far colours go to the palette."""
+        return 1 - self.settings.faded(1 - self.settings.palette)
 
     def _fed_forward(
         self,
@@ -218,14 +225,13 @@ class Pipeline:
         picture = to_multiple(self._looked_at(content.to(self.device)))
         wishes = wishes.extended((picture.shape[2], picture.shape[3]))
         tones = tones_for(picture[0], style.looks, wishes.areas, toned=self.settings.tone > 0)
-        evener = Evener(picture[0]) if self.settings.evening else None
-        features = self._encoded(self._with_floor(picture))
+        evener = Evener(picture[0]) if self.settings.evening or self.settings.tone else None
+        underpainted = underpainted and bool(self.settings.strokes) and min(picture.shape[2:]) >= LEAST_SIDE
+        features = self._encoded(self._with_floor(picture), [self._structure_level] if underpainted else None)
         guide = Guide(evener, tones.aim, self._structure(features), wishes.areas)
         if underpainted:
-            strokes = self._laid_in(picture, style, guide, wishes)
-            if strokes is not None:
-                picture = strokes
-                features = self._encoded(self._with_floor(picture))
+            picture = self._laid_in(picture, style, guide, wishes)
+            features = self._encoded(self._with_floor(picture))
         decode = self.decoder or Inverter(
             self.encoder, picture, optimizer=self.settings.gradient_optimizer, progress=report.inversion
         )
@@ -247,18 +253,20 @@ class Pipeline:
         """A picture (1, 3, H, W) with noise where it is flat."""
         if not self.settings.noise:
             return picture
-        noisy = with_floor(picture[0], self._soft * self.settings.noise / 255, self.settings.seed)
+        noise = noise_of(picture.shape[2], picture.shape[3], self.settings.seed)
+        noisy = with_floor(picture[0], self.soft * self.settings.noise / 255, noise)
         return noisy[None].contiguous(memory_format=torch.channels_last)
 
-    def _laid_in(self, picture: Tensor, style: PreparedStyle, guide: Guide, wishes: Wishes) -> Tensor | None:
-        """A content (1, 3, H, W) with coarse strokes in wide flat places; None if it gets none."""
-        structure = guide.structure_on((picture.shape[2], picture.shape[3]))
-        if structure is None or not self.settings.strokes or min(picture.shape[2:]) < LEAST_SIDE:
-            return None
+    def _laid_in(self, picture: Tensor, style: PreparedStyle, guide: Guide, wishes: Wishes) -> Tensor:
+        """A content (1, 3, H, W) with coarse strokes in wide flat places."""
+        height, width = picture.shape[2:]
+        structure = guide.structure_on((height, width))
+        if structure is None:
+            return picture
         silent = Report(None, self.settings, self.decoder, 0)
         half = self._fed_forward(halved(picture), style, silent, None, wishes.halved(), underpainted=False)
-        painting = half.picture[:, : picture.shape[2] // 2, : picture.shape[3] // 2]
-        strokes = laid_in(picture[0], painting, structure, self._soft * self.settings.strokes)
+        painting = half.picture[:, : height // 2, : width // 2]
+        strokes = laid_in(picture[0], painting, structure, self.soft * self.settings.strokes)
         return strokes[None].contiguous(memory_format=torch.channels_last)
 
     def _structure(self, features: dict[int, Tensor]) -> Tensor | None:
@@ -267,26 +275,29 @@ class Pipeline:
         alike = settings.flat_weights == settings.content_weights
         if alike and not settings.contiguity and not settings.brushwork and not settings.strokes:
             return None
-        level = min(self.settings.levels, key=lambda level: abs(level - _STRUCTURE_LEVEL))
-        return structure(features[level])
+        return structure(features[self._structure_level])
+
+    @property
+    def _structure_level(self) -> int:
+        return min(self.settings.levels, key=lambda level: abs(level - _STRUCTURE_LEVEL))
 
     def _coloured(self, picture: Tensor, guide: Guide, tones: Tones) -> Tensor:
         """A decoded picture (3, H, W), even in its tones and with its share of the palette."""
         if guide.evener is not None:
             if guide.aim is not None:
                 missing = guide.evener.wide(guide.aim - luminance(picture), guide.areas)
-                picture = picture + self._soft * self.settings.tone * missing
-            picture = guide.evener.picture(picture, self._soft * self.settings.evening, guide.areas)
-        share = 1 - self.settings.faded(1 - self.settings.palette)
-        if share:
-            picture = with_palette(picture, tones, guide.areas, share)
+                picture = picture + self.soft * self.settings.tone * missing
+            if self.settings.evening:
+                picture = guide.evener.picture(picture, self.soft * self.settings.evening, guide.areas)
+        if self._palette_share:
+            picture = with_palette(picture, tones, guide.areas, self._palette_share)
         return picture.clamp(0, 1)
 
     def _rimless(self, picture: Tensor, guide: Guide) -> Tensor:
         """A picture (3, H, W) without halos along the content's edges."""
-        if guide.evener is None:
+        if guide.evener is None or not self.settings.evening:
             return picture
-        return guide.evener.without_rims(picture, self._soft * self.settings.evening)
+        return guide.evener.without_rims(picture, self.soft * self.settings.evening)
 
     def _brushed(self, picture: Tensor, guide: Guide, style: PreparedStyle) -> Tensor:
         """A refined picture (3, H, W) with the contrast of the style's strokes where the content is flat."""
@@ -294,17 +305,17 @@ class Pipeline:
         structure = guide.structure_on((height, width))
         if structure is None or not self.settings.brushwork:
             return picture
-        share = self._soft * self.settings.brushwork
+        share = self.soft * self.settings.brushwork
         contrast = contrast_of(style.looks, guide.areas)
         return with_brushwork(picture, contrast, 1 - structure, share).clamp_(0, 1)
 
     def _targets(self, draft: Draft, style: PreparedStyle) -> MatchedTargets:
         return MatchedTargets(draft.content, style.levels, draft.starts, self.settings, draft.guide)
 
-    def _encoded(self, picture: Tensor) -> dict[int, Tensor]:
-        """Features (C, H, W) of a picture (1, 3, H, W) by level."""
-        encoded = self.encoder(picture, self.settings.levels)
-        return {level: features[0].contiguous() for level, features in encoded.items()}
+    def _encoded(self, picture: Tensor, levels: Sequence[int] | None = None) -> dict[int, Tensor]:
+        """Features (C, H, W) of a picture (1, 3, H, W) by level, at all levels of the settings unless told."""
+        encoded = self.encoder(picture, levels or self.settings.levels)
+        return {level: features[0] for level, features in encoded.items()}
 
 
 def to_multiple(picture: Tensor, of: int = 8) -> Tensor:

@@ -16,6 +16,7 @@ LEARNED_STEPS = 2
 _GRADIENT_STEPS = 6  # of refinement, where no other number is set and no network takes any
 MOST_STYLES = 16
 ENCODERS = ("compact", "vgg19")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")  # numbers that networks compute in
 CONVENTIONS = ("caffe", "torchvision")  # how a VGG-19 file wants its pictures
 
 
@@ -150,9 +151,9 @@ class Settings:
     )
     seed: int = _setting(0, int, "Another seed arranges the style's patterns another way.", 0, 2**31 - 1)
     work_size: int = _setting(
-        2048,
+        1024,
         int,
-        "Long side up to which a picture is stylized directly; a larger result is enlarged from it.",
+        "Long side up to which a picture is painted in one piece; a larger result is repainted from it in tiles.",
         32,
         32768,
     )

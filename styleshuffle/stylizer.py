@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -12,10 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .devices import PIXEL_COSTS, check_memory, choose_device
+from .devices import BYTES_A_RESULT_PIXEL, PIXEL_COSTS, check_memory, choose_device, free_memory
+from .enlarging import TILES, Enlarger
 from .errors import SettingsError, WeightsError
-from .guides import StyleRegions, join_regions
-from .images import Picture, Regions, fit_size, from_result, read, read_regions, read_strength
+from .guides import Chosen, Styles, read_styles
+from .images import Picture, fit_size, from_result, read, read_regions, read_strength
+from .memory import parse_memory
 from .networks.decoder import load_compact_decoder, load_decoder
 from .networks.precision import choose_precision, computing_in
 from .networks.refiner import LEVELS as REFINED_LEVELS
@@ -23,6 +25,7 @@ from .networks.refiner import Refiner, load_compact_refiner, load_refiner
 from .networks.vgg import VGG, load_encoder
 from .pipeline import Pipeline, PreparedStyle
 from .progress import Progress
+from .reporting import rest, scaled
 from .reshuffle.areas import Areas
 from .reshuffle.guide import Wishes
 from .settings import LEARNED_STEPS, Settings, settings_from
@@ -39,20 +42,6 @@ Network = TypeVar("Network", bound=torch.nn.Module)
 _STYLE_SIZES_KEPT = 4  # a folder often holds portrait and landscape pictures
 
 
-@dataclass(frozen=True, eq=False)
-class _Style:
-    """A style picture with its share, its scale, and its regions."""
-
-    picture: Picture
-    share: float
-    scale: float
-    regions: Regions | None
-
-    def key(self) -> tuple[str, float, float]:
-        """Something to sort by that does not depend on the order in which styles are given."""
-        return hashlib.sha256(self.picture.rgb.tobytes()).hexdigest(), self.share, self.scale
-
-
 class Stylizer(Pipeline):
     """Stylizes pictures. Networks and style are prepared only once.
 
@@ -67,6 +56,8 @@ class Stylizer(Pipeline):
             bundled encoder, is inverted by gradient (`styleshuffle.reshuffle.inversion`), which is slow.
         refiner: a file that `styleshuffle-train refiner` wrote for this encoder. An encoder without a refiner, except the
             bundled encoder, is refined by Adam, in more steps.
+        memory: the most memory to take: bytes, or text such as "4GB" (4 x 1000^3) or "4GiB" (4 x 1024^3). On a GPU it is
+            the GPU's memory. Default: what is free when a picture begins.
         show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
@@ -86,10 +77,12 @@ class Stylizer(Pipeline):
         convention: str | None = None,
         decoder: str | Path | None = None,
         refiner: str | Path | None = None,
+        memory: int | str | None = None,
         show_download: bool = False,
         **overrides: Any,
     ) -> None:
         settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
+        self.memory = None if memory is None else parse_memory(memory)
         place = choose_device(device)
         own = encoder == "compact" and weights is None  # the encoder is the bundled encoder
         net = load_encoder(encoder, weights, convention, show_download)
@@ -111,9 +104,8 @@ class Stylizer(Pipeline):
             chain and _placed(chain, place, dtype),
             refined and _placed(refined, place, dtype),
         )
-        self._styles: list[_Style] = []
-        self._regions: StyleRegions | None = None
-        self._prepared: dict[tuple[tuple[int, int], ...], PreparedStyle] = {}
+        self._styles: Styles | None = None
+        self._prepared: dict[tuple[tuple[tuple[int, int], ...], tuple[float, ...]], PreparedStyle] = {}
 
     def set_style(
         self,
@@ -134,20 +126,9 @@ class Stylizer(Pipeline):
             PictureError: a picture cannot be read, or a mask has another shape than its style.
             SettingsError: the lists differ in length.
         """
-        styles = _listed(style)
-        settings = self.settings if weights is None else replace(self.settings, style_weights=tuple(weights))
-        shares, scales = settings.for_styles(len(styles))
-        pictures = [one if isinstance(one, Picture) else read(one) for one in styles]
-        regions: list[Regions | None] = [None] * len(pictures)
-        if masks is not None:
-            listed = _listed(masks)
-            if len(listed) != len(styles):
-                raise SettingsError(f"masks: {len(listed)} for {len(styles)} styles; give a mask for each style")
-            regions = [read_regions(mask, like=one.size) for mask, one in zip(listed, pictures, strict=True)]
-        chosen = [_Style(*each) for each in zip(pictures, shares, scales, regions, strict=True) if each[1] > 0]
-        # in an order of their own, so that the order in which they are given does not matter
-        self._styles = sorted(chosen, key=_Style.key) if len(chosen) > 1 else chosen
-        self._regions = None if masks is None else join_regions([one.regions for one in self._styles if one.regions])
+        styles = read_styles(style, weights, masks, self.memory)
+        styles.chosen(self.settings)  # refuses lists of another length
+        self._styles = styles
         self._prepared = {}
         return self
 
@@ -191,20 +172,58 @@ class Stylizer(Pipeline):
             SettingsError: no style has been set, or only one side has masks, or a colour has no partner.
             MemoryShortage: the picture does not fit into memory at this size.
         """
-        if not self._styles:
+        if self._styles is None:
             raise SettingsError("style: none has been set; call set_style first")
-        picture = content if isinstance(content, Picture) else read(content)
+        picture = content if isinstance(content, Picture) else read(content, memory=self.memory)
         size, work_size = self.sizes(picture.size)
+        chosen = self._styles.chosen(self.settings)
+        self._check_memory(size, work_size, chosen)
         strengths = None if strength_mask is None else read_strength(strength_mask, size)
-        wishes = Wishes(self._areas(mask, work_size))
-        style = self._prepared_style(work_size)
-        result = self.apply(picture.tensor(work_size), style, progress, wishes=wishes)
-        if size != work_size:
-            result = F.interpolate(result, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
-            result = self.with_kept_colours(result, picture.tensor(size))
+        style = self._prepared_style(chosen, work_size)
+        wishes = Wishes(self._areas(mask, chosen, work_size))
+        own = picture.tensor(work_size)
+        if size == work_size:
+            result = self.apply(own, style, progress, wishes=wishes)
+        else:
+            share = (max(work_size) / max(size)) ** 2
+            result = self.apply(own, style, progress and scaled(progress, share), wishes=wishes)
+            then = progress and rest(progress, share)
+            result = self._enlarged(result, own, picture, size, style, wishes, then)
+            if self.settings.colours != "style":
+                result = self.with_kept_colours(as_floats(result), picture.tensor(size))
         if strengths is not None:
-            result = torch.lerp(picture.tensor(size), result, torch.from_numpy(strengths))
+            result = torch.lerp(picture.tensor(size), as_floats(result), torch.from_numpy(strengths))
         return from_result(result, picture.alpha, picture.bits)
+
+    def _enlarged(
+        self,
+        painting: Tensor,
+        own: Tensor,
+        content: Picture,
+        size: tuple[int, int],
+        style: PreparedStyle,
+        wishes: Wishes,
+        progress: Callable[[float, Tensor], None] | None,
+    ) -> Tensor:
+        """A painting (1, 3, h, w) of a content ``own`` (1, 3, h, w), at a larger size (width, height).
+
+        Returns:
+            (1, 3, H, W), float32 in [0, 1], or uint8.
+        """
+        if not Enlarger.works_with(self):
+            return F.interpolate(painting, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
+        enlarger = Enlarger(self, style, painting[0], own, wishes.areas)
+        return enlarger.enlarged(painting[0], content, size, progress, self._tile(size))[None]
+
+    def _tile(self, size: tuple[int, int]) -> int:
+        """The side of the largest tile that fits into memory, beside a result of that size (width, height)."""
+        free = free_memory(self.device, self.memory)
+        if free is None:
+            return TILES[0]
+        if self.device.type == "cpu":
+            free -= BYTES_A_RESULT_PIXEL * prod(size)
+        cost = PIXEL_COSTS[self.encoder.kind].forward
+        return next((tile for tile in TILES if cost * tile**2 <= free), TILES[-1])
 
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""
@@ -212,32 +231,48 @@ class Stylizer(Pipeline):
         work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
         return size, work_size
 
-    def _areas(self, mask: Source | None, size: tuple[int, int]) -> Areas | None:
+    def _areas(self, mask: Source | None, styles: Chosen, size: tuple[int, int]) -> Areas | None:
         """The areas of a content of that size (width, height)."""
-        if (mask is None) != (self._regions is None):
+        if (mask is None) != (styles.regions is None):
             missing = "this content" if mask is None else "the styles"
             raise SettingsError(f"mask: regions need masks on both sides; give a mask for {missing} too")
-        if mask is None or self._regions is None:
+        if mask is None or styles.regions is None:
             return None
-        return self._regions.areas(read_regions(mask, like=size), size, self.settings.unmatched)
+        return styles.regions.areas(read_regions(mask, like=size), size, self.settings.unmatched)
 
-    def _prepared_style(self, work_size: tuple[int, int]) -> PreparedStyle:
-        """The styles, prepared for pictures of this size; a few sizes are kept."""
-        side = max(work_size)
-        sizes = tuple(fit_size(one.picture.size, max(32, round(side * one.scale))) for one in self._styles)
+    def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], styles: Chosen) -> None:
+        """Refuse a picture that does not fit into memory: while it is worked on, or while it is enlarged and written.
+
+        Args:
+            size, work_size: see `sizes`.
+            styles: a style that is prepared costs nothing more.
+
+        Raises:
+            MemoryShortage: names the memory and the remedy.
+        """
         costs = PIXEL_COSTS[self.encoder.kind]
         cost = costs.refined if self.steps_by_kind[1] else costs.forward
-        pixels = work_size[0] * work_size[1] + sum(width * height for width, height in sizes)
-        check_memory(self.device, pixels, costs.inverted if self.decoder is None else cost)
-        if sizes not in self._prepared:
+        sizes = styles.sizes(max(work_size))
+        pixels = prod(work_size) + (0 if (sizes, styles.shares) in self._prepared else sum(map(prod, sizes)))
+        cost = costs.inverted if self.decoder is None else cost
+        if size != work_size:
+            pixels = max(pixels, TILES[-1] ** 2)  # the smallest tiles are larger than a small painting
+        check_memory(self.device, pixels, cost, self.memory, lower=("work_size", "size"))
+        on_cpu = self.device.type == "cpu"  # `memory` is of the device, and the result is enlarged and written on the CPU
+        check_memory(torch.device("cpu"), prod(size), BYTES_A_RESULT_PIXEL, self.memory if on_cpu else None)
+
+    def _prepared_style(self, styles: Chosen, work_size: tuple[int, int]) -> PreparedStyle:
+        """The styles, prepared for pictures of this size; a few sizes are kept."""
+        sizes = styles.sizes(max(work_size))
+        key = sizes, styles.shares
+        if key not in self._prepared:
             while len(self._prepared) >= _STYLE_SIZES_KEPT:
                 self._prepared.pop(next(iter(self._prepared)))
-            pictures = [one.picture.tensor(size) for one, size in zip(self._styles, sizes, strict=True)]
-            indices = None
-            if self._regions is not None:
-                indices = [self._regions.index(number, size) for number, size in enumerate(sizes)]
-            self._prepared[sizes] = self.prepare(pictures, [one.share for one in self._styles], indices)
-        return self._prepared[sizes]
+            pictures = [picture.tensor(size) for picture, size in zip(styles.pictures, sizes, strict=True)]
+            regions = styles.regions
+            indices = None if regions is None else [regions.index(*each) for each in enumerate(sizes)]
+            self._prepared[key] = self.prepare(pictures, styles.shares, indices)
+        return self._prepared[key]
 
 
 def stylize(content: Source, style: Source | Sequence[Source], **settings: Any) -> Image:
@@ -245,8 +280,9 @@ def stylize(content: Source, style: Source | Sequence[Source], **settings: Any) 
     return Stylizer(**settings).set_style(style).stylize(content)
 
 
-def _listed(sources: Source | Sequence[Source]) -> list[Source]:
-    return list(sources) if isinstance(sources, list | tuple) else [sources]  # type: ignore[list-item]
+def as_floats(pictures: Tensor) -> Tensor:
+    """Pictures as float32 in [0, 1], if they are not."""
+    return pictures.float().div_(255) if pictures.dtype == torch.uint8 else pictures
 
 
 def _check_optimizer(settings: Settings, has_decoder: bool) -> None:

@@ -22,6 +22,7 @@ class FakeStylizer:
 
     def __init__(self, settings: Settings, **networks: Any) -> None:
         self.settings, self.networks, self.styles, self.masks = settings, networks, [], []
+        self.memory = networks.get("memory")
         type(self).made.append(self)
 
     def set_style(self, style: Any, masks: Any = None) -> FakeStylizer:

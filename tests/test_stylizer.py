@@ -12,9 +12,10 @@ from PIL import Image, ImageChops, ImageStat
 
 import styleshuffle
 from styleshuffle import Progress, Settings, SettingsError, Stylizer
-from styleshuffle.errors import PictureError
+from styleshuffle.errors import MemoryShortage, PictureError
 from styleshuffle.evaluation.measures import measure
 from styleshuffle.images import read
+from styleshuffle.memory import resident_memory
 
 
 @pytest.fixture(scope="session")
@@ -356,6 +357,21 @@ def test_what_cannot_fit_in_memory_is_refused_before_it_is_begun(style: Image.Im
     huge = with_settings(style, size=32768, work_size=32768)
     with pytest.raises(SettingsError, match="GiB"):
         huge.stylize(Image.new("RGB", (32, 32)))
+
+
+def test_all_of_a_picture_must_fit_also_its_enlargement(style: Image.Image) -> None:
+    huge = with_settings(style, size=32768, work_size=32, memory="8GB")
+    with pytest.raises(MemoryShortage, match=r"^size: needs about 36.0 GiB more memory, but .* or raise `memory`$"):
+        huge.stylize(Image.new("RGB", (32, 32)))
+
+
+def test_memory_that_is_bound_by_hand_is_not_exceeded(content: Image.Image, style: Image.Image) -> None:
+    held = resident_memory() or 0
+    small = with_settings(style, size=512, memory=held + 100 * 2**20)
+    with pytest.raises(MemoryShortage, match=r"^work_size: .* but 0.1 GiB are free; .* or raise `memory`$"):
+        small.stylize(content)
+    with pytest.raises(SettingsError, match=r"^memory: 'lots' is no amount of memory"):
+        Stylizer(memory="lots", device="cpu")
 
 
 def test_usage_penalty_goes_from_popular_patches_to_all() -> None:

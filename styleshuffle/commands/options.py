@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
-from ..settings import CONVENTIONS, ENCODERS, Rule, Settings, rule_of
+from ..errors import SettingsError
+from ..memory import parse_memory
+from ..settings import CONVENTIONS, ENCODERS, PRECISIONS, Rule, Settings, rule_of
 
 FILE = click.Path(dir_okay=False)
 
@@ -24,6 +26,29 @@ def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str
 
 device_option = click.option(
     "--device", default="auto", metavar="auto|cpu|cuda[:N]|mps", callback=_check_device, help="Where to compute."
+)
+precision_option = click.option(
+    "--precision",
+    default="auto",
+    type=click.Choice(PRECISIONS),
+    help="Numbers that the networks compute in; auto: bfloat16 where the processor has it.",
+)
+
+
+class _Memory(click.ParamType):
+    """An amount of memory, as bytes."""
+
+    name = "memory"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return parse_memory(value)
+        except SettingsError as error:
+            self.fail(str(error).removeprefix("memory: "), param, ctx)
+
+
+memory_option = click.option(
+    "--memory", type=_Memory(), metavar="4GB|4GiB|...", help="The most memory to take; default: what is free."
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,15 @@ from ..settings import Settings
 from .console import Console, listing
 from .controls import Controls
 from .places import check_writable, ends_as_folder, make_folder, output_folder, stdin, target_of
+from .sharing import share_folder, worker
 
 if TYPE_CHECKING:
     from ..jobs.companions import Companions
-    from ..jobs.folders import FolderPlan
+    from ..jobs.folders import FolderPlan, Task
+    from ..jobs.queues import Outcome
     from ..recipes import Recipe
     from ..stylizer import Stylizer
+    from .sharing import Run
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,12 @@ class Request:
         named = [(self.content, "content"), *((style, "style") for style in self.styles)]
         named += [(mask, "mask") for mask in (controls.mask, controls.strength_mask, *controls.style_masks) if mask]
         return named
+
+    @property
+    def memory(self) -> int | None:
+        """The most bytes of memory to take; None is what is free."""
+        memory: int | None = self.networks["memory"]
+        return memory
 
     def stylizer(self) -> Stylizer:
         """The stylizer with its styles. This imports torch, which takes seconds."""
@@ -73,7 +83,7 @@ class Request:
         for name, value in self.networks.items():
             if name in ("weights", "decoder", "refiner"):
                 files += [(name, ingredient(value))] if value is not None else []
-            elif value not in (None, "auto", "compact"):
+            elif name != "memory" and value not in (None, "auto", "compact"):
                 choices[name] = value
         styles = tuple(map(ingredient, self.styles))
         return Recipe(styles[0], styles, self.settings, tuple(files), choices, __version__)
@@ -96,7 +106,7 @@ def paint_picture(request: Request) -> None:
 
     console = request.console
     target = target_of(request.content, request.output, request.inputs, request.overwrite)
-    picture = images.read(stdin() if request.content == "-" else request.content)
+    picture = images.read(stdin() if request.content == "-" else request.content, memory=request.memory)
     check_readable(request)
     if target is not None:
         if ends_as_folder(request.output):
@@ -116,7 +126,20 @@ def paint_picture(request: Request) -> None:
 
 
 def paint_folder(request: Request) -> None:
-    """Make the pictures of a folder."""
+    """Make the pictures of a folder, alone or with the other workers that torchrun has started."""
+    place = worker()
+    if place is None:
+        _paint_folder(request, _run_tasks)
+    else:
+        share_folder(request, *place, _paint_folder)
+
+
+def _paint_folder(request: Request, run: Run) -> None:
+    """Plan a folder, make its pictures, and report how it went.
+
+    Args:
+        run: makes the pictures, reports them, and returns the state of each.
+    """
     from .. import images
     from ..jobs.folders import plan_folder
 
@@ -130,7 +153,7 @@ def paint_folder(request: Request) -> None:
         raise PictureError(f"{request.content}: {reason}")
     make_folder(output)
     check_writable(output)
-    finish(request.console, [plan], run_plan(request, plan))
+    finish(request.console, [plan], run_plan(request, plan, run))
 
 
 def check_readable(request: Request) -> None:
@@ -138,37 +161,53 @@ def check_readable(request: Request) -> None:
     from .. import images
 
     for path in (*request.styles, *request.controls.style_masks):
-        images.read(path)
+        images.read(path, memory=request.memory)
     for mask in request.controls.mask, request.controls.strength_mask:
         if mask is not None and not Path(mask).is_dir():
-            images.read(mask)
+            images.read(mask, memory=request.memory)
 
 
-def run_plan(request: Request, plan: FolderPlan) -> list[str]:
+def run_plan(request: Request, plan: FolderPlan, run: Run | None = None) -> list[str]:
     """Report what will not be stylized, stylize the tasks, and report them; returns the state of each picture."""
-    from ..jobs.folders import Task, run_tasks
-
     _tell_plan(request, plan)
-    console, tasks = request.console, plan.tasks
-    work = [_work(task.source, request.settings) for task in tasks]
     states = ["exists"] * len(plan.finished) + ["failed"] * (len(plan.unlisted) + len(plan.clashes))
-    if not tasks:
-        return states
+    return states + (run or _run_tasks)(request, plan.tasks) if plan.tasks else states
+
+
+def _run_tasks(request: Request, tasks: Sequence[Task]) -> list[str]:
+    """Stylize pictures and report them; returns the state of each."""
+    from ..jobs.claims import Claims
+    from ..jobs.queues import OwnQueue
+    from ..jobs.running import run_tasks
+
+    work = [_work(task.source, request.settings) for task in tasks]
     companions = request.companions(Path(request.content))
-    with console.bar(sum(work)) as bar:
+    states: list[str] = []
+    before = 0.0
+    with Claims(Path(request.output)) as claims, request.console.bar(sum(work)) as bar:
+        queue = OwnQueue(tasks, claims, request.overwrite)
 
         def begin(index: int, task: Task) -> None:
-            bar.start(f"{index + 1}/{len(tasks)} {task.source.name}", sum(work[:index]), work[index])
+            nonlocal before
+            bar.start(f"{index + 1}/{len(tasks)} {task.source.name}", before, work[index])
+            before += work[index]
 
-        for outcome in run_tasks(tasks, request.stylizer(), request.overwrite, begin, bar.show, companions):
-            states.append(outcome.state)
-            if outcome.error is not None:
-                console.picture_error(outcome.error, str(outcome.task.source))
-            if outcome.result is not None:
-                for warning in outcome.result.warnings:
-                    console.warn(warning)
-                console.detail(_made(outcome.task.target, outcome.result.size, outcome.result.seconds))
+        outcomes = run_tasks(queue, request.stylizer(), request.overwrite, begin, bar.show, companions)
+        with contextlib.closing(outcomes):  # after Ctrl-C the last result is written before this ends
+            for outcome in outcomes:
+                states.append(outcome.state)
+                tell_outcome(request.console, outcome)
     return states
+
+
+def tell_outcome(console: Console, outcome: Outcome) -> None:
+    """Report what has become of a picture."""
+    if outcome.error is not None:
+        console.picture_error(outcome.error, str(outcome.task.source))
+    if outcome.result is not None:
+        for warning in outcome.result.warnings:
+            console.warn(warning)
+        console.detail(_made(outcome.task.target, outcome.result.size, outcome.result.seconds))
 
 
 def finish(console: Console, plans: Iterable[FolderPlan], states: Iterable[str]) -> None:

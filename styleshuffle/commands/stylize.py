@@ -27,12 +27,15 @@ from .options import (
     convention_option,
     device_option,
     encoder_option,
+    memory_option,
+    precision_option,
     quiet_option,
     setting_options,
     verbose_option,
     weights_option,
 )
 from .painting import Request, paint_folder, paint_picture, save_settings
+from .sharing import silent_worker
 from .sheet import paint_sheet
 
 _EVERYDAY = ("size", "strength", "colours", "seed", "style_scale", "refine")
@@ -68,6 +71,8 @@ class _Stylize(Command):
 @setting_options(_EVERYDAY)
 @control_options
 @device_option
+@precision_option
+@memory_option
 @encoder_option("The bundled network, or VGG-19 (slower, finer).")
 @weights_option(ENCODER_WEIGHTS)
 @convention_option("Input that VGG-19's weights expect; default: detected.")
@@ -90,6 +95,8 @@ def main(
     styles: tuple[str, ...],
     output: str,
     device: str,
+    precision: str,
+    memory: int | None,
     encoder: str,
     weights: str | None,
     convention: str | None,
@@ -122,7 +129,11 @@ def main(
     settings = Settings(**values)
     controls.check(content, styles, settings)
     networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
-    request = Request(console, content, styles, output, settings, {"device": device, **networks}, overwrite, controls)
+    place = {"device": device, "precision": precision, "memory": memory}
+    request = Request(console, content, styles, output, settings, {**place, **networks}, overwrite, controls)
+    shared = os.path.isdir(content) and controls.grid is None
+    if silent_worker() and not shared:
+        return
     if controls.save_settings is not None:
         save_settings(controls.save_settings, settings, overwrite)
     if controls.grid is not None:

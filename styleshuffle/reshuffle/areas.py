@@ -74,6 +74,13 @@ class Areas:
         """Areas of a picture whose right and lower edges are repeated up to a size."""
         return Areas(enlarged(self.index, grid), self.takes)
 
+    def part(self, rows: range, columns: range, size: Grid) -> Areas:
+        """Areas of a part of the picture, enlarged to a size (height, width)."""
+        (height, width), device = self.index.shape, self.index.device
+        y = torch.tensor(rows, device=device) * height // size[0]
+        x = torch.tensor(columns, device=device) * width // size[1]
+        return Areas(self.index[y[:, None], x], self.takes)
+
     def halved(self) -> Areas:
         """Areas of the picture at half its size."""
         return Areas(self.index[::2, ::2], self.takes)

@@ -63,13 +63,13 @@ def match_first(
 
     def query(factor: int, seed: int = 0) -> Tensor:
         """Descriptors of the content on its grid pooled by a factor."""
-        return style.query(pool(features, factor), pool_map(aim, factor), _picked(takes, factor), seed)
+        return style.query(pool(features, factor), pool_map(aim, factor), picked(takes, factor), seed)
 
     def grids(factor: int) -> tuple[Grid, Grid]:
         return _pooled(grid_of(features), factor), _pooled(style.grid, factor)
 
     key, supply = style.pooled_index(factor)
-    asked = None if supply is None else supply.asked(_picked(takes, factor))
+    asked = None if supply is None else supply.asked(picked(takes, factor))
     stirred = query(factor, seed)
     if counting:
         nnf = match_counting(stirred, key, grids(factor), usage_penalty, describer.patch, asked)
@@ -82,7 +82,7 @@ def match_first(
         key, supply = style.pooled_index(factor)
         own = query(factor)
         nnf = improve(upsample(nnf, *grids(factor), None if supply is None else supply.several), own, key)
-        nnf = settled(nnf, own, key, supply, _picked(takes, factor))
+        nnf = settled(nnf, own, key, supply, picked(takes, factor))
     if bond is not None:
         nnf = improve(nnf, query(1), key, bond=bond)
     return nnf if supply is None else balanced(nnf, query(1), key, supply, takes, usage_penalty)
@@ -92,7 +92,7 @@ def _pooled(grid: Grid, factor: int) -> Grid:
     return -(-grid[0] // factor), -(-grid[1] // factor)
 
 
-def _picked(values: Tensor | None, factor: int) -> Tensor | None:
+def picked(values: Tensor | None, factor: int) -> Tensor | None:
     """A map of numbers (H, W) on a grid that is coarser by a factor."""
     return None if values is None else values[::factor, ::factor]
 

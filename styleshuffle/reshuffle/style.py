@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..settings import Settings
 from .boxes import Boxes
-from .descriptors import Describer, fit_describer
+from .descriptors import Describer, Spread, fit_describer
 from .evening import Axes, axes_of
 from .guide import averaged
 from .moments import Moments, moments
@@ -63,16 +63,24 @@ class StyleLevel:
         """Moments and axes of a region, or of the whole for `ANYWHERE`."""
         return self.regions[region] if self.regions and region >= 0 else (self.moments, self.axes)
 
-    def query(self, features: Tensor, aim: Tensor | None = None, takes: Tensor | None = None, seed: int = 0) -> Tensor:
+    def query(
+        self,
+        features: Tensor,
+        aim: Tensor | None = None,
+        takes: Tensor | None = None,
+        seed: int = 0,
+        spread: Spread | None = None,
+    ) -> Tensor:
         """Descriptors of content features (C, H, W) to be matched with this style's, (H W, d).
 
         Args:
             aim: luminance (H, W) that is aimed at.
             takes: region (H, W) that each place takes from, see `Supply`.
             seed: other than 0 stirs them, so that near-equal patches change places.
+            spread: see `Describer`.
         """
         describer, _ = self.index()
-        rows = _stirred(describer(features, aim), seed)
+        rows = _stirred(describer(features, aim, spread=spread), seed)
         wishes = None if self.supply is None else self.supply.wishes(takes)
         return rows if wishes is None else torch.cat([rows, wishes], 1)
 
