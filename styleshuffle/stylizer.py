@@ -269,8 +269,7 @@ class Stylizer(Pipeline):
             while len(self._prepared) >= _STYLE_SIZES_KEPT:
                 self._prepared.pop(next(iter(self._prepared)))
             pictures = [picture.tensor(size) for picture, size in zip(styles.pictures, sizes, strict=True)]
-            regions = styles.regions
-            indices = None if regions is None else [regions.index(*each) for each in enumerate(sizes)]
+            indices = None if styles.regions is None else styles.regions.indices(sizes)
             self._prepared[key] = self.prepare(pictures, styles.shares, indices)
         return self._prepared[key]
 
