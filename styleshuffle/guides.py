@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -174,10 +174,14 @@ def read_styles(
     style: Source | Sequence[Source],
     weights: Sequence[float] | None,
     masks: Source | Sequence[Source] | None,
-    memory: int | None = None,
+    reader: Callable[[Any], Picture] = read,
 ) -> Styles:
-    """Read styles and their masks. Arguments and errors: see `Stylizer.set_style`."""
-    pictures = tuple(one if isinstance(one, Picture) else read(one, memory=memory) for one in _listed(style))
+    """Read styles and their masks. Arguments and errors: see `Stylizer.set_style`.
+
+    Args:
+        reader: of a style that is not read yet.
+    """
+    pictures = tuple(each if isinstance(each, Picture) else reader(each) for each in _listed(style))
     shares = None if weights is None else tuple(weights)
     if masks is None:
         return Styles(pictures, shares)

@@ -17,6 +17,7 @@ from .enlarging import TILES, Enlarger
 from .errors import SettingsError, WeightsError
 from .guides import Chosen, Styles, read_styles
 from .images import Picture, fit_size, from_result, read, read_regions, read_strength
+from .keeping import Kept
 from .memory import parse_memory
 from .networks.decoder import load_compact_decoder, load_decoder
 from .networks.precision import choose_precision, computing_in
@@ -28,12 +29,13 @@ from .progress import Progress
 from .reporting import rest, scaled
 from .reshuffle.areas import Areas
 from .reshuffle.guide import Wishes
-from .settings import LEARNED_STEPS, Settings, settings_from
+from .settings import LEARNED_STEPS, MAX_PIXELS, Settings, settings_from
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    KeptStyles = Kept[tuple[tuple[tuple[int, int], ...], tuple[float, ...]], PreparedStyle]
     Source = str | Path | BinaryIO | Image | Tensor | np.ndarray | Picture
 
 
@@ -43,7 +45,9 @@ _STYLE_SIZES_KEPT = 4  # a folder often holds portrait and landscape pictures
 
 
 class Stylizer(Pipeline):
-    """Stylizes pictures. Networks and style are prepared only once.
+    """Stylizes pictures. Networks and style are prepared only once. Several threads may use it at the same time.
+
+    torch's global random state and default type do not matter to it, and it changes no global setting.
 
     Args:
         settings: how to stylize. Settings can also be given by name; these replace those in `settings`.
@@ -58,6 +62,7 @@ class Stylizer(Pipeline):
             bundled encoder, is refined by Adam, in more steps.
         memory: the most memory to take: bytes, or text such as "4GB" (4 x 1000^3) or "4GiB" (4 x 1024^3). On a GPU it is
             the GPU's memory. Default: what is free when a picture begins.
+        max_pixels: a picture file with more pixels is refused; see `styleshuffle.images.read`.
         show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
@@ -78,11 +83,13 @@ class Stylizer(Pipeline):
         decoder: str | Path | None = None,
         refiner: str | Path | None = None,
         memory: int | str | None = None,
+        max_pixels: int = MAX_PIXELS,
         show_download: bool = False,
         **overrides: Any,
     ) -> None:
         settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
         self.memory = None if memory is None else parse_memory(memory)
+        self.max_pixels = max_pixels
         place = choose_device(device)
         own = encoder == "compact" and weights is None  # the encoder is the bundled encoder
         net = load_encoder(encoder, weights, convention, show_download)
@@ -104,8 +111,8 @@ class Stylizer(Pipeline):
             chain and _placed(chain, place, dtype),
             refined and _placed(refined, place, dtype),
         )
-        self._styles: Styles | None = None
-        self._prepared: dict[tuple[tuple[tuple[int, int], ...], tuple[float, ...]], PreparedStyle] = {}
+        # as one value, which a thread takes once: another thread may choose another style in the meantime
+        self._style: tuple[Styles, KeptStyles] | None = None
 
     def set_style(
         self,
@@ -114,7 +121,7 @@ class Stylizer(Pipeline):
         weights: Sequence[float] | None = None,
         masks: Source | Sequence[Source] | None = None,
     ) -> Stylizer:
-        """Choose the style picture, or several; returns the stylizer itself.
+        """Choose the style picture, or several; returns the stylizer itself. Contents in work keep the style before.
 
         Args:
             style: a picture, or a list of 2 to 16 pictures, each patch of the result coming from one of them.
@@ -126,10 +133,9 @@ class Stylizer(Pipeline):
             PictureError: a picture cannot be read, or a mask has another shape than its style.
             SettingsError: the lists differ in length.
         """
-        styles = read_styles(style, weights, masks, self.memory)
+        styles = read_styles(style, weights, masks, self._read)
         styles.chosen(self.settings)  # refuses lists of another length
-        self._styles = styles
-        self._prepared = {}
+        self._style = styles, Kept(_STYLE_SIZES_KEPT)
         return self
 
     def stylize(
@@ -172,23 +178,25 @@ class Stylizer(Pipeline):
             SettingsError: no style has been set, or only one side has masks, or a colour has no partner.
             MemoryShortage: the picture does not fit into memory at this size.
         """
-        if self._styles is None:
+        style = self._style
+        if style is None:
             raise SettingsError("style: none has been set; call set_style first")
-        picture = content if isinstance(content, Picture) else read(content, memory=self.memory)
+        picture = content if isinstance(content, Picture) else self._read(content)
         size, work_size = self.sizes(picture.size)
-        chosen = self._styles.chosen(self.settings)
-        self._check_memory(size, work_size, chosen)
+        styles, kept = style
+        chosen = styles.chosen(self.settings)
+        self._check_memory(size, work_size, chosen, kept)
         strengths = None if strength_mask is None else read_strength(strength_mask, size)
-        style = self._prepared_style(chosen, work_size)
+        prepared = self._prepared_style(chosen, kept, work_size)
         wishes = Wishes(self._areas(mask, chosen, work_size))
         own = picture.tensor(work_size)
         if size == work_size:
-            result = self.apply(own, style, progress, wishes=wishes)
+            result = self.apply(own, prepared, progress, wishes=wishes)
         else:
             share = (max(work_size) / max(size)) ** 2
-            result = self.apply(own, style, progress and scaled(progress, share), wishes=wishes)
+            result = self.apply(own, prepared, progress and scaled(progress, share), wishes=wishes)
             then = progress and rest(progress, share)
-            result = self._enlarged(result, own, picture, size, style, wishes, then)
+            result = self._enlarged(result, own, picture, size, prepared, wishes, then)
             if self.settings.colours != "style":
                 result = self.with_kept_colours(as_floats(result), picture.tensor(size))
         if strengths is not None:
@@ -225,6 +233,9 @@ class Stylizer(Pipeline):
         cost = PIXEL_COSTS[self.encoder.kind].forward
         return next((tile for tile in TILES if cost * tile**2 <= free), TILES[-1])
 
+    def _read(self, source: Any) -> Picture:
+        return read(source, self.max_pixels, self.memory)
+
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""
         size = fit_size(content, self.settings.size)
@@ -240,12 +251,12 @@ class Stylizer(Pipeline):
             return None
         return styles.regions.areas(read_regions(mask, like=size), size, self.settings.unmatched)
 
-    def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], styles: Chosen) -> None:
+    def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], styles: Chosen, kept: KeptStyles) -> None:
         """Refuse a picture that does not fit into memory: while it is worked on, or while it is enlarged and written.
 
         Args:
             size, work_size: see `sizes`.
-            styles: a style that is prepared costs nothing more.
+            styles, kept: a style that is prepared costs nothing more.
 
         Raises:
             MemoryShortage: names the memory and the remedy.
@@ -253,7 +264,7 @@ class Stylizer(Pipeline):
         costs = PIXEL_COSTS[self.encoder.kind]
         cost = costs.refined if self.steps_by_kind[1] else costs.forward
         sizes = styles.sizes(max(work_size))
-        pixels = prod(work_size) + (0 if (sizes, styles.shares) in self._prepared else sum(map(prod, sizes)))
+        pixels = prod(work_size) + (0 if (sizes, styles.shares) in kept else sum(map(prod, sizes)))
         cost = costs.inverted if self.decoder is None else cost
         if size != work_size:
             pixels = max(pixels, TILES[-1] ** 2)  # the smallest tiles are larger than a small painting
@@ -261,17 +272,16 @@ class Stylizer(Pipeline):
         on_cpu = self.device.type == "cpu"  # `memory` is of the device, and the result is enlarged and written on the CPU
         check_memory(torch.device("cpu"), prod(size), BYTES_A_RESULT_PIXEL, self.memory if on_cpu else None)
 
-    def _prepared_style(self, styles: Chosen, work_size: tuple[int, int]) -> PreparedStyle:
+    def _prepared_style(self, styles: Chosen, kept: KeptStyles, work_size: tuple[int, int]) -> PreparedStyle:
         """The styles, prepared for pictures of this size; a few sizes are kept."""
         sizes = styles.sizes(max(work_size))
-        key = sizes, styles.shares
-        if key not in self._prepared:
-            while len(self._prepared) >= _STYLE_SIZES_KEPT:
-                self._prepared.pop(next(iter(self._prepared)))
+
+        def prepared() -> PreparedStyle:
             pictures = [picture.tensor(size) for picture, size in zip(styles.pictures, sizes, strict=True)]
             indices = None if styles.regions is None else styles.regions.indices(sizes)
-            self._prepared[key] = self.prepare(pictures, styles.shares, indices)
-        return self._prepared[key]
+            return self.prepare(pictures, styles.shares, indices)
+
+        return kept.get((sizes, styles.shares), prepared)
 
 
 def stylize(content: Source, style: Source | Sequence[Source], **settings: Any) -> Image:

@@ -16,7 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "errors": 0,
     "memory": 1, "settings": 1,
-    "files": 2, "devices": 2, "optim": 2, "progress": 2, "tiles": 2,
+    "files": 2, "devices": 2, "keeping": 2, "optim": 2, "progress": 2, "tiles": 2,
     "recipes": 3, "settings_files": 3,
     "images": 3,
     "networks": 3,

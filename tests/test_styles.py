@@ -16,6 +16,7 @@ from styleshuffle import SettingsError, Stylizer
 from styleshuffle.errors import PictureError
 from styleshuffle.evaluation.measures import sliced_wasserstein
 from styleshuffle.images import read
+from styleshuffle.pipeline import PreparedStyle
 from styleshuffle.reshuffle.levels import Turn
 
 SKY, LAND = "#87ceeb", "#228b22"
@@ -38,13 +39,19 @@ def horizon(size: tuple[int, int], share: float) -> Image.Image:
     return mask
 
 
-def watched(stylizer: Stylizer, content: Image.Image, **masks: Image.Image) -> list[Turn]:
-    """The turns of a stylization at the content's own size."""
+def watched(stylizer: Stylizer, content: Image.Image, **masks: Image.Image) -> tuple[list[Turn], PreparedStyle]:
+    """The turns of a stylization at the content's own size, and the prepared styles."""
     turns: list[Turn] = []
+    styles: list[PreparedStyle] = []
     apply = stylizer.apply
-    stylizer.apply = lambda *args, **named: apply(*args, **{**named, "watch": turns.append})  # type: ignore[method-assign]
+
+    def watching(picture: Tensor, style: PreparedStyle, *args: object, **named: object) -> Tensor:
+        styles.append(style)
+        return apply(picture, style, *args, **{**named, "watch": turns.append})
+
+    stylizer.apply = watching  # type: ignore[method-assign]
     stylizer.stylize(content, **masks)
-    return turns
+    return turns, styles[0]
 
 
 def shares_of(turn: Turn, style_of: Tensor) -> list[float]:
@@ -59,9 +66,8 @@ def test_with_a_large_penalty_the_shares_are_met(
     content: Image.Image, styles: Sequence[Image.Image], weights: tuple[float, float]
 ) -> None:
     stylizer = Stylizer(device="cpu", usage_penalty=100).set_style(styles, weights=weights)
-    turns = watched(stylizer, content)
-    (prepared,) = stylizer._prepared.values()
-    shares = next(iter(stylizer._prepared))[1]
+    turns, prepared = watched(stylizer, content)
+    shares = prepared.levels[4].supply.shares
     assert sorted(shares) == pytest.approx(sorted(weight / sum(weights) for weight in weights))
     assert [turn.level for turn in turns] == [4, 3, 2, 1]
     for turn in turns:
@@ -112,8 +118,7 @@ def test_styles_mix_with_other_settings(
 def test_no_position_takes_from_another_region(content: Image.Image, styles: Sequence[Image.Image]) -> None:
     """Nowhere at the levels that are matched; at relu1_1, which follows, not away from the border."""
     stylizer = Stylizer(device="cpu").set_style(styles[0], masks=horizon((96, 80), 0.6))
-    turns = watched(stylizer, content, mask=horizon((96, 96), 0.45))
-    (prepared,) = stylizer._prepared.values()
+    turns, prepared = watched(stylizer, content, mask=horizon((96, 96), 0.45))
     sky = torch.arange(96) < round(0.45 * 96)
     for turn in turns:
         supply = prepared.levels[turn.level].supply

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .eigen import eigen
+from .noise import generator_of, seeded_noise
 
 SAMPLE = 16384  # pixels that quantiles are taken from
 _QUANTILES = 257
@@ -64,20 +65,20 @@ def within(picture: Tensor, palette: Tensor, share: float) -> Tensor:
 
 def _axes(device: torch.device) -> list[Tensor]:
     """Orthogonal matrices (3, 3): the colour channels first, then three turned by chance, always the same."""
-    generator = torch.Generator().manual_seed(0)
-    turned = [torch.linalg.qr(torch.randn(3, 3, generator=generator)).Q for _ in range(_TURNS - 1)]
-    return [axes.to(device) for axes in (torch.eye(3), *turned)]
+    generator = generator_of(0)
+    turned = [torch.linalg.qr(seeded_noise((3, 3), generator)).Q for _ in range(_TURNS - 1)]
+    return [axes.to(device) for axes in (torch.eye(3, dtype=torch.float32, device="cpu"), *turned)]
 
 
 def _matched(values: Tensor, wanted: Tensor, count: int) -> Tensor:
     """Each of the values (3, n) moved to its quantile of those that are wanted (3, n'), row by row."""
-    shares = torch.linspace(0, 1, _QUANTILES, device=values.device)
+    shares = torch.linspace(0, 1, _QUANTILES, dtype=values.dtype, device=values.device)
     sample = values[:, :: -(-values.shape[1] // count)].contiguous()
     here = sample.quantile(shares, dim=1).T.contiguous()
     there = wanted.quantile(shares, dim=1).T.contiguous()
     low, high = here[:, :1], here[:, -1:]
     # on an even grid a value's place needs no search
-    grid = low + (high - low) * torch.linspace(0, 1, _GRID + 1, device=values.device)
+    grid = low + (high - low) * torch.linspace(0, 1, _GRID + 1, dtype=values.dtype, device=values.device)
     above = torch.searchsorted(here, grid).clamp_(1, _QUANTILES - 1)
     before, after = here.gather(1, above - 1), here.gather(1, above)
     part = ((grid - before) / (after - before).clamp_min(1e-6)).clamp_(0, 1)

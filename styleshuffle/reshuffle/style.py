@@ -16,6 +16,7 @@ from .evening import Axes, axes_of
 from .guide import averaged
 from .moments import Moments, moments
 from .nnf import Grid, grid_of
+from .noise import seeded_noise
 from .supply import Supply
 from .tones import luminance
 
@@ -109,7 +110,7 @@ class StyleLevel:
 def _stirred(descriptors: Tensor, seed: int) -> Tensor:
     if seed == 0:
         return descriptors
-    noise = torch.randn(descriptors.shape, generator=torch.Generator().manual_seed(seed)).to(descriptors)
+    noise = seeded_noise(descriptors.shape, seed).to(descriptors)
     return F.normalize(descriptors + _STIR * noise / descriptors.shape[1] ** 0.5, dim=1)
 
 

@@ -40,7 +40,7 @@ def palette_for(light: Tensor, palette: Tensor) -> Tensor:
         return palette
     blend = (wanted - 0.5) / (mean - 0.5)
     values = light.flatten()[:: -(-light.numel() // _SAMPLE)].sort().values
-    ranks = torch.lerp(torch.linspace(0, 1, len(values), device=light.device), values, blend)
+    ranks = torch.lerp(torch.linspace(0, 1, len(values), dtype=light.dtype, device=light.device), values, blend)
     return palette[:, (ranks * (palette.shape[1] - 1)).round().long()]
 
 
