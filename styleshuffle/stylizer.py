@@ -278,8 +278,7 @@ class Stylizer(Pipeline):
 
         def prepared() -> PreparedStyle:
             pictures = [picture.tensor(size) for picture, size in zip(styles.pictures, sizes, strict=True)]
-            regions = styles.regions
-            indices = None if regions is None else [regions.index(*each) for each in enumerate(sizes)]
+            indices = None if styles.regions is None else styles.regions.indices(sizes)
             return self.prepare(pictures, styles.shares, indices)
 
         return kept.get((sizes, styles.shares), prepared)
