@@ -21,7 +21,7 @@ FLOORS = {
     "images": 3,
     "networks": 3,
     "reshuffle": 4,
-    "evaluation": 5, "reporting": 5,
+    "evaluation": 5, "reporting": 5, "guides": 5,
     "pipeline": 6,
     "enlarging": 7,
     "stylizer": 8,

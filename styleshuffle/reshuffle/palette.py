@@ -15,7 +15,7 @@ from torch import Tensor
 from .eigen import eigen
 from .noise import generator_of, seeded_noise
 
-_SAMPLE = 16384  # pixels that quantiles are taken from
+SAMPLE = 16384  # pixels that quantiles are taken from
 _QUANTILES = 257
 _GRID = 2048  # steps of the table that values are looked up in
 _TURNS = 4
@@ -24,19 +24,26 @@ _TURNS = 4
 def palette_of(picture: Tensor) -> Tensor:
     """Colours (3, n) of a picture (3, H, W), evenly picked, that stand for all of them."""
     pixels = picture.flatten(1)
-    return pixels[:, :: -(-pixels.shape[1] // _SAMPLE)].contiguous()
+    return pixels[:, :: -(-pixels.shape[1] // SAMPLE)].contiguous()
 
 
-def match_palette(picture: Tensor, palette: Tensor, share: float) -> Tensor:
+def picked(pixels: Tensor, share: float) -> Tensor:
+    """Pixels (3, n), evenly picked, as many as are that share of a palette; of few pixels, some several times."""
+    count = max(1, round(share * SAMPLE))
+    return pixels[:, torch.arange(count, device=pixels.device) * pixels.shape[1] // count]
+
+
+def match_palette(picture: Tensor, palette: Tensor, share: float, sample: int = SAMPLE) -> Tensor:
     """A picture (3, H, W) whose colours have gone that share of their way, 0 to 1, to the distribution of a palette's.
 
     Args:
         palette: of `palette_of`.
+        sample: pixels that quantiles are taken from.
     """
     moved = picture.flatten(1)
     for axes in _axes(picture.device):
         along, wanted = axes @ moved, axes @ palette
-        moved = axes.T @ _matched(along, wanted)
+        moved = axes.T @ _matched(along, wanted, sample)
     return torch.lerp(picture, moved.view_as(picture), share)
 
 
@@ -63,10 +70,10 @@ def _axes(device: torch.device) -> list[Tensor]:
     return [axes.to(device) for axes in (torch.eye(3, dtype=torch.float32, device="cpu"), *turned)]
 
 
-def _matched(values: Tensor, wanted: Tensor) -> Tensor:
+def _matched(values: Tensor, wanted: Tensor, count: int) -> Tensor:
     """Each of the values (3, n) moved to its quantile of those that are wanted (3, n'), row by row."""
     shares = torch.linspace(0, 1, _QUANTILES, dtype=values.dtype, device=values.device)
-    sample = values[:, :: -(-values.shape[1] // _SAMPLE)].contiguous()
+    sample = values[:, :: -(-values.shape[1] // count)].contiguous()
     here = sample.quantile(shares, dim=1).T.contiguous()
     there = wanted.quantile(shares, dim=1).T.contiguous()
     low, high = here[:, :1], here[:, -1:]
