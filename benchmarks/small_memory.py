@@ -34,7 +34,7 @@ def make_pictures(folder: Path) -> list[str]:
     """Pictures from ordinary to enormous; returns their names, and that of a folder of them."""
     with Image.open(SAMPLES / "content" / "cat.jpg") as image:
         image.resize((640, 480)).save(folder / "ordinary.jpg")
-        image.resize((4000, 3000)).save(folder / "large.jpg")
+        image.resize((2000, 1500)).save(folder / "large.jpg")
     Image.new("L", (17000, 17000)).save(folder / "flat_grey.png", compress_level=1)
     Image.new("I;16", (9000, 9000)).save(folder / "flat_deep.png", compress_level=1)
     Image.new("RGBA", (16383, 9000)).save(folder / "flat.webp", lossless=True, method=0)
