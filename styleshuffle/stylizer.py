@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -20,6 +22,7 @@ from .networks.refiner import Refiner, load_compact_refiner, load_refiner
 from .networks.vgg import VGG, load_encoder
 from .pipeline import Pipeline, PreparedStyle
 from .progress import Progress
+from .reshuffle.style import prepared_alike
 from .settings import Settings, settings_from
 
 if TYPE_CHECKING:
@@ -72,21 +75,15 @@ class Stylizer(Pipeline):
         place = choose_device(device)
         own = encoder == "compact" and weights is None  # the encoder is the bundled encoder
         net = load_encoder(encoder, weights, convention, show_download)
-        if settings.levels[0] not in net.channels:
-            deepest = f"relu{max(net.channels)}_1"
-            raise WeightsError(f"{weights}: ends at {deepest}; pass a deeper file, or `levels` that start there")
+        _check_levels(settings, net, weights)
         chain = None
         if decoder is not None:
             chain = load_decoder(net, decoder)
         elif own:
             chain = load_compact_decoder(net)
         _check_optimizer(settings, has_decoder=chain is not None)
-        super().__init__(
-            settings,
-            _placed(net, place),
-            chain and _placed(chain, place),
-            _refiner(settings, net, refiner, own, place),
-        )
+        self._refiner_for = partial(_refiner, encoder=net, path=refiner, bundled=own, place=place)
+        super().__init__(settings, _placed(net, place), chain and _placed(chain, place), self._refiner_for(settings))
         self._style: Picture | None = None
         self._prepared: dict[tuple[int, int], PreparedStyle] = {}
 
@@ -99,6 +96,29 @@ class Stylizer(Pipeline):
         self._style = style if isinstance(style, Picture) else read(style)
         self._prepared = {}
         return self
+
+    @torch.inference_mode(False)
+    def with_settings(self, settings: Settings | None = None, **overrides: Any) -> Stylizer:
+        """A stylizer with other settings that shares the networks and the style of this stylizer.
+
+        What was prepared of the style is shared too, unless the new settings prepare it another way. So a dial can be
+        turned without paying for the style again.
+
+        Args:
+            settings: default: those of this stylizer. Settings can also be given by name.
+
+        Raises:
+            SettingsError, WeightsError: as for `Stylizer`.
+        """
+        settings = settings_from(**{**vars(settings or self.settings), **overrides})
+        _check_levels(settings, self.encoder, None)
+        _check_optimizer(settings, has_decoder=self.decoder is not None)
+        other = copy.copy(self)
+        other.settings = settings
+        other.refiner = self._refiner_for(settings)
+        if not prepared_alike(settings, self.settings):
+            other._prepared = {}
+        return other
 
     def stylize(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Image:
         """A content picture in the chosen style as an 8-bit Pillow image, RGB, or RGBA where it has transparency.
@@ -155,6 +175,14 @@ class Stylizer(Pipeline):
 def stylize(content: Source, style: Source, **settings: Any) -> Image:
     """Stylize a picture; returns a Pillow image. Takes the arguments of `Stylizer`, and settings by name."""
     return Stylizer(**settings).set_style(style).stylize(content)
+
+
+def _check_levels(settings: Settings, encoder: VGG, weights: str | Path | None) -> None:
+    """Refuse levels that the encoder does not reach."""
+    if settings.levels[0] not in encoder.channels:
+        deepest = f"relu{max(encoder.channels)}_1"
+        file = "weights" if weights is None else weights
+        raise WeightsError(f"{file}: ends at {deepest}; pass a deeper file, or `levels` that start there")
 
 
 def _check_optimizer(settings: Settings, has_decoder: bool) -> None:

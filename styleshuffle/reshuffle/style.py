@@ -15,6 +15,7 @@ from .nnf import Grid, grid_of
 from .tones import luminance
 
 _TONE_WEIGHT = 0.2  # of missing the aimed luminance by a deviation of the style, in units of cosine
+_PREPARED_BY = ("levels", "patch_sizes", "descriptor_channels", "tone")  # the settings that `prepare_style` looks at
 _DESCRIPTOR_LENGTH = 2  # numbers that describe a patch, for each channel that it is compared by
 
 
@@ -100,3 +101,8 @@ def prepare_style(
             settings.tone * _TONE_WEIGHT,
         )
     return prepared
+
+
+def prepared_alike(settings: Settings, other: Settings) -> bool:
+    """Whether a style prepared with these settings serves the others too."""
+    return all(getattr(settings, name) == getattr(other, name) for name in _PREPARED_BY)
