@@ -24,7 +24,8 @@ FLOORS = {
     "pipeline": 6,
     "stylizer": 7,
     "jobs": 8, "training": 8,
-    "commands": 9,
+    "web": 9,
+    "commands": 10,
 }  # fmt: skip
 FORBIDDEN = {"reshuffle": {"images"}, "networks": {"images"}}
 PRINTERS = {"commands"}
