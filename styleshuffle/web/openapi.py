@@ -35,21 +35,8 @@ def description(limits: Limits) -> dict[str, Any]:
 
 def _picture_paths(limits: Limits) -> dict[str, Any]:
     most = f"At most {limits.upload_bytes // 2**20} MiB and {limits.upload_pixels:,} pixels."
-    query = [
-        {"name": "name", "in": "query", "schema": {"type": "string"}, "description": "of the file"},
-        {
-            "name": "page",
-            "in": "query",
-            "schema": {"type": "string"},
-            "description": "whose it is: the same word as in the jobs",
-        },
-    ]
-    side = {
-        "name": "side",
-        "in": "query",
-        "schema": {"type": "integer", "default": 1024},
-        "description": "long side in pixels",
-    }
+    query = [_query("name", "string", "of the file"), _query("page", "string", "the same word as in your jobs")]
+    side = _query("side", "integer", "long side in pixels; default 1024")
     binary = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
     return {
         "/api/pictures": {
@@ -155,6 +142,10 @@ def _other_paths() -> dict[str, Any]:
             }
         },
     }
+
+
+def _query(name: str, kind: str, text: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": kind}, "description": text}
 
 
 def _answers(status: str, text: str, *errors: int) -> dict[str, Any]:

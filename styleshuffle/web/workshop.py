@@ -183,14 +183,16 @@ class Workshop:
 
     def _forget_old(self, new: Job | None = None) -> None:
         """Forget jobs that ended long ago, and the older previews of a page that orders a new one."""
-        ended = sorted((job for job in self._jobs.values() if job.over), key=lambda job: job.ended or 0)
+        ended = sorted(
+            (job for job in self._jobs.values() if job.ended is not None), key=lambda job: job.ended or 0
+        )
         oldest = time.monotonic() - self._limits.idle_seconds
         surplus = len(ended) - self._limits.ended_jobs
         for index, job in enumerate(ended):
             if index < surplus or (job.ended or 0) < oldest:
                 self._forget(job)
         if new is not None and new.page and new.kind == "preview":
-            previews = [job for job in ended if job.page == new.page and job.kind == "preview"]
+            previews = [job for job in ended if job.page == new.page and job.kind == "preview" and job.result]
             for job in previews[: max(0, len(previews) - _ENDED_PREVIEWS + 1)]:
                 self._forget(job)
 
