@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,11 +38,13 @@ class FakePainter:
         gate: where each step waits; open at first.
         began: set when a picture is begun.
         fail: raises in place of painting.
+        endless: pictures never get done, so that only stopping ends them; `ended` is then set.
     """
 
     def __init__(self) -> None:
         self.orders: list[Order] = []
-        self.gate, self.began = threading.Event(), threading.Event()
+        self.gate, self.began, self.ended = threading.Event(), threading.Event(), threading.Event()
+        self.endless = False
         self.fail: Callable[[Order], None] = lambda order: None
         self.gate.set()
 
@@ -53,9 +57,12 @@ class FakePainter:
         self.fail(order)
         image = order.content.read().pil()
         result = ImageOps.invert(image.convert("RGB")).resize(fit_size(image.size, order.settings.size))
-        for fraction in (0.25, 0.5, 0.75, 1.0):
-            assert self.gate.wait(PATIENCE)
-            progress(Progress(fraction, "relu2_1", 2, lambda side: result))
+        try:
+            for fraction in itertools.repeat(0.5) if self.endless else (0.25, 0.5, 0.75, 1.0):
+                assert self.gate.wait(PATIENCE)
+                progress(Progress(fraction, "relu2_1", 2, lambda side: result))
+        finally:
+            self.ended.set()
         return read(result)
 
 
@@ -128,6 +135,13 @@ def serving(painter: Any = None, limits: Limits | None = None, **options: Any) -
         thread.join(PATIENCE)
         listener.close()
         assert not thread.is_alive()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Ask again and again until something holds."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
 
 
 def png(image: Image.Image) -> bytes:

@@ -183,9 +183,7 @@ class Workshop:
 
     def _forget_old(self, new: Job | None = None) -> None:
         """Forget jobs that ended long ago, and the older previews of a page that orders a new one."""
-        ended = sorted(
-            (job for job in self._jobs.values() if job.ended is not None), key=lambda job: job.ended or 0
-        )
+        ended = sorted((job for job in self._jobs.values() if job.ended is not None), key=lambda job: job.ended or 0)
         oldest = time.monotonic() - self._limits.idle_seconds
         surplus = len(ended) - self._limits.ended_jobs
         for index, job in enumerate(ended):

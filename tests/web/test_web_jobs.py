@@ -101,20 +101,15 @@ def test_a_stopped_job_leaves_nothing(server: Client, temp: Path) -> None:
 
 
 def test_a_preview_that_nobody_follows_any_more_is_stopped(server: Client) -> None:
-    server.painter.gate.clear()
+    server.painter.endless = True
     photo = server.send(sample())
     id = server.start([photo], [STYLE], page="a", kind="preview").json()["id"]
     host, _, port = server.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), PATIENCE) as connection:
         connection.sendall(f"GET /api/jobs/{id}/events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
         assert b"200 OK" in connection.recv(4096)
-    # the server notices at its next word to the client, or by the closed connection
-    final = server.start([photo], [STYLE], page="b").json()["id"]
-    while (answer := server.http.get(f"/api/jobs/{id}").json())["state"] == "painting":
-        pass
-    assert answer["state"] == "stopped"
-    server.painter.gate.set()
-    assert server.end_of(final)["state"] == "done"
+    assert server.painter.ended.wait(PATIENCE)
+    assert server.http.get(f"/api/jobs/{id}").json()["state"] == "stopped"
 
 
 def test_a_closed_page_takes_its_jobs_and_files_with_it(server: Client, temp: Path) -> None:
@@ -132,7 +127,9 @@ def test_a_closed_page_takes_its_jobs_and_files_with_it(server: Client, temp: Pa
 
 
 def test_many_photographs_come_back_as_a_folder_in_a_zip_file(server: Client) -> None:
-    photos = [server.send(sample(colour), name) for colour, name in (("red", "a.png"), ("blue", "b.gif"), ("lime", "a.png"))]
+    photos = [
+        server.send(sample(colour), name) for colour, name in (("red", "a.png"), ("blue", "b.gif"), ("lime", "a.png"))
+    ]
     id = server.start(photos, [STYLE], format="jpg").json()["id"]
     end = server.end_of(id)
     assert end["name"] == "painted.zip" and [item["state"] for item in end["items"]] == ["done"] * 3

@@ -167,7 +167,7 @@ function paintStroke(context, stroke, layer, seen) {
   context.lineCap = context.lineJoin = "round";
   context.beginPath();
   context.moveTo(...stroke.points[0]);
-  for (const point of stroke.points) context.lineTo(...point);
+  for (const [x, y] of stroke.points) context.lineTo(x + 0.01, y); // a line without length would not be drawn
   context.stroke();
   context.globalCompositeOperation = "source-over";
 }
