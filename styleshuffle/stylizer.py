@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -17,13 +16,14 @@ from .devices import PIXEL_COSTS, check_memory, choose_device
 from .errors import SettingsError, WeightsError
 from .images import Picture, fit_size, from_result, read
 from .networks.decoder import load_compact_decoder, load_decoder
+from .networks.precision import choose_precision, computing_in
 from .networks.refiner import LEVELS as REFINED_LEVELS
 from .networks.refiner import Refiner, load_compact_refiner, load_refiner
 from .networks.vgg import VGG, load_encoder
 from .pipeline import Pipeline, PreparedStyle
 from .progress import Progress
 from .reshuffle.style import prepared_alike
-from .settings import Settings, settings_from
+from .settings import LEARNED_STEPS, Settings, settings_from
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +43,7 @@ class Stylizer(Pipeline):
     Args:
         settings: how to stylize. Settings can also be given by name; these replace those in `settings`.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+        precision: "float32", "bfloat16", on a GPU "float16", or "auto": bfloat16 on a CPU that has instructions for it.
         encoder: "compact" or "vgg19".
         weights: a file with the encoder's weights; default: the bundled ones, or torchvision's VGG-19, downloaded once.
         convention: the input that VGG-19's weights expect, "caffe" or "torchvision"; default: detected.
@@ -63,6 +64,7 @@ class Stylizer(Pipeline):
         settings: Settings | None = None,
         *,
         device: str = "auto",
+        precision: str = "auto",
         encoder: str = "compact",
         weights: str | Path | None = None,
         convention: str | None = None,
@@ -75,15 +77,34 @@ class Stylizer(Pipeline):
         place = choose_device(device)
         own = encoder == "compact" and weights is None  # the encoder is the bundled encoder
         net = load_encoder(encoder, weights, convention, show_download)
-        _check_levels(settings, net, weights)
+        if settings.levels[0] not in net.channels:
+            deepest = f"relu{max(net.channels)}_1"
+            raise WeightsError(f"{weights}: ends at {deepest}; pass a deeper file, or `levels` that start there")
         chain = None
         if decoder is not None:
             chain = load_decoder(net, decoder)
         elif own:
             chain = load_compact_decoder(net)
         _check_optimizer(settings, has_decoder=chain is not None)
-        self._refiner_for = partial(_refiner, encoder=net, path=refiner, bundled=own, place=place)
-        super().__init__(settings, _placed(net, place), chain and _placed(chain, place), self._refiner_for(settings))
+        refined = _refiner(settings, net, refiner, own)
+        gradients = chain is None or settings.refine_steps(refined is not None) > (LEARNED_STEPS if refined else 0)
+        dtype = choose_precision(precision, place, gradients)
+        super().__init__(
+            settings,
+            _placed(net, place, dtype),
+            chain and _placed(chain, place, dtype),
+            refined and _placed(refined, place, dtype),
+        )
+        self._arguments: dict[str, Any] = {  # for a stylizer with other settings
+            "device": device,
+            "precision": precision,
+            "encoder": encoder,
+            "weights": weights,
+            "convention": convention,
+            "decoder": decoder,
+            "refiner": refiner,
+            "show_download": show_download,
+        }
         self._style: Picture | None = None
         self._prepared: dict[tuple[int, int], PreparedStyle] = {}
 
@@ -97,12 +118,11 @@ class Stylizer(Pipeline):
         self._prepared = {}
         return self
 
-    @torch.inference_mode(False)
     def with_settings(self, settings: Settings | None = None, **overrides: Any) -> Stylizer:
-        """A stylizer with other settings that shares the networks and the style of this stylizer.
+        """A stylizer with other settings for the networks and the style of this stylizer.
 
-        What was prepared of the style is shared too, unless the new settings prepare it another way. So a dial can be
-        turned without paying for the style again.
+        What was loaded and prepared is shared, unless the new settings need it another way. So a dial can be turned
+        without paying for the style again.
 
         Args:
             settings: default: those of this stylizer. Settings can also be given by name.
@@ -111,13 +131,14 @@ class Stylizer(Pipeline):
             SettingsError, WeightsError: as for `Stylizer`.
         """
         settings = settings_from(**{**vars(settings or self.settings), **overrides})
-        _check_levels(settings, self.encoder, None)
-        _check_optimizer(settings, has_decoder=self.decoder is not None)
-        other = copy.copy(self)
-        other.settings = settings
-        other.refiner = self._refiner_for(settings)
-        if not prepared_alike(settings, self.settings):
-            other._prepared = {}
+        if _networks_alike(settings, self.settings):
+            other = copy.copy(self)
+            other.settings = settings
+        else:
+            other = Stylizer(settings, **self._arguments)
+            other._style = self._style
+        same_numbers = next(other.encoder.parameters()).dtype == next(self.encoder.parameters()).dtype
+        other._prepared = self._prepared if same_numbers and prepared_alike(settings, self.settings) else {}
         return other
 
     def stylize(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Image:
@@ -177,12 +198,11 @@ def stylize(content: Source, style: Source, **settings: Any) -> Image:
     return Stylizer(**settings).set_style(style).stylize(content)
 
 
-def _check_levels(settings: Settings, encoder: VGG, weights: str | Path | None) -> None:
-    """Refuse levels that the encoder does not reach."""
-    if settings.levels[0] not in encoder.channels:
-        deepest = f"relu{max(encoder.channels)}_1"
-        file = "weights" if weights is None else weights
-        raise WeightsError(f"{file}: ends at {deepest}; pass a deeper file, or `levels` that start there")
+def _networks_alike(settings: Settings, other: Settings) -> bool:
+    """Whether both settings use the same networks in the same precision; at strength 0 no step is taken by gradient."""
+    names = ("levels", "optimizer", "refine")
+    same = all(getattr(settings, name) == getattr(other, name) for name in names)
+    return same and (settings.strength == 0) == (other.strength == 0)
 
 
 def _check_optimizer(settings: Settings, has_decoder: bool) -> None:
@@ -194,10 +214,8 @@ def _check_optimizer(settings: Settings, has_decoder: bool) -> None:
         )
 
 
-def _refiner(
-    settings: Settings, encoder: VGG, path: str | Path | None, bundled: bool, place: torch.device
-) -> Refiner | None:
-    """The refiner on its device, or None if the encoder or the levels have none."""
+def _refiner(settings: Settings, encoder: VGG, path: str | Path | None, bundled: bool) -> Refiner | None:
+    """The refiner, or None if the encoder or the levels have none."""
     has_levels = set(REFINED_LEVELS) <= set(settings.levels)
     if path is not None and not (has_levels and settings.refines_learned):
         raise SettingsError(
@@ -205,8 +223,8 @@ def _refiner(
         )
     if not settings.refines_learned or not has_levels or (path is None and not bundled):
         return None
-    return _placed(load_compact_refiner(encoder) if path is None else load_refiner(encoder, path), place)
+    return load_compact_refiner(encoder) if path is None else load_refiner(encoder, path)
 
 
-def _placed(net: Network, device: torch.device) -> Network:
-    return net.to(device).to(memory_format=torch.channels_last)
+def _placed(net: Network, device: torch.device, dtype: torch.dtype) -> Network:
+    return computing_in(net.to(device).to(memory_format=torch.channels_last), dtype)
