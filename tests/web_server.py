@@ -25,7 +25,7 @@ from styleshuffle.progress import Progress  # noqa: E402
 from styleshuffle.web.app import make_app  # noqa: E402
 from styleshuffle.web.limits import Limits  # noqa: E402
 from styleshuffle.web.painter import Order  # noqa: E402
-from styleshuffle.web.server import Address, bound, config  # noqa: E402
+from styleshuffle.web.server import Address, config, listening  # noqa: E402
 
 PATIENCE = 30  # seconds until a test that waits for something gives up
 
@@ -120,7 +120,7 @@ def serving(painter: Any = None, limits: Limits | None = None, **options: Any) -
     """A server in a thread, and its client."""
     painter, limits = painter or FakePainter(), limits or Limits(requests_per_second=1e6, burst=10**6)
     server = uvicorn.Server(config(make_app(painter=painter, limits=limits, **options), limits))
-    listener = bound(Address(port=0))
+    listener = listening(Address(port=0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}", painter)

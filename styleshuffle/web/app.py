@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import urllib.parse
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -43,8 +42,6 @@ LARGEST_SHOWN = 4096
 """Long side in pixels up to which a picture is shown."""
 
 _TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "tif": "image/tiff", "zip": "application/zip"}
-
-_log = logging.getLogger("styleshuffle.web")
 
 
 def make_app(
@@ -274,6 +271,5 @@ async def _vanished(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    if status_of(error) == 500:
-        _log.error("a request failed", exc_info=error)
+    """Errors that nobody expects go on to uvicorn, which writes them into the log."""
     return refused(error if isinstance(error, Refusal) else Refusal(status_of(error), sentence(error)))

@@ -43,7 +43,7 @@ class Limits:
     ended_jobs: int = 200
     contents: int = 200
     job_seconds: float = 1800
-    idle_seconds: float = 3600
+    idle_seconds: float = 6 * 3600
     silent_seconds: float = 30
     requests_per_second: float = 40
     burst: int = 200

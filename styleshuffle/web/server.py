@@ -61,8 +61,8 @@ def checked(address: Address) -> Address:
     return address
 
 
-def bound(address: Address) -> socket.socket:
-    """A socket that is bound to the address; port 0 takes any free port.
+def listening(address: Address) -> socket.socket:
+    """A socket that listens at the address; port 0 takes any free port.
 
     Raises:
         SettingsError: the address is not one of this machine, or the port is taken.
@@ -73,6 +73,7 @@ def bound(address: Address) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address.host, address.port))
+        listener.listen(128)  # so that who comes before the application is ready waits for it
     except OSError as error:
         listener.close()
         reason = error.strerror or str(error)
@@ -109,7 +110,7 @@ def serve(
         SettingsError: the address cannot be used, or is not safe.
     """
     limits = limits or Limits()
-    listener = bound(checked(address))
+    listener = listening(checked(address))
     try:
         url = url_of(address, listener.getsockname()[1])
         app = make_app(

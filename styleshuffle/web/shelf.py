@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
 import tempfile
 import threading
 import time
@@ -51,7 +50,9 @@ class Shelf:
     """
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="styleshuffle-web-"))  # for this user only
+        # for this user only; it also goes if the program ends without `close`
+        self._temporary = tempfile.TemporaryDirectory(prefix="styleshuffle-web-", ignore_cleanup_errors=True)
+        self.folder = Path(self._temporary.name)
         self._limits, self._clock = limits, clock
         self._lock = threading.RLock()
         self._entries: dict[str, Entry] = {}
@@ -60,7 +61,7 @@ class Shelf:
         """Delete the folder and all that is in it."""
         with self._lock:
             self._entries = {}
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._temporary.cleanup()
 
     def new(self, page: str, bytes: int, suffixes: Iterable[str]) -> Entry:
         """A held entry with paths for files that are still to be written. `settle` or `drop` ends the writing.

@@ -25,7 +25,7 @@ const KINDS = {
 };
 
 const layers = new Map(); // by kind and picture: {kind, picture, size, strokes, undone, id}
-const brush = { on: false, target: null, colour: 0, width: 60, stroke: null, cursor: null };
+const brush = { on: false, target: null, colour: 0, width: 60, soft: 8, stroke: null, cursor: null };
 
 export function showBrush() {
   const { strength_mask: strength, regions } = state.options.abilities;
@@ -40,6 +40,11 @@ export function showBrush() {
     brush.width = Number(byId("brush-size").value);
     byId("brush-width").textContent = brush.width;
     draw();
+  });
+  byId("brush-soft").addEventListener("change", () => {
+    brush.soft = Number(byId("brush-soft").value);
+    byId("brush-softness").textContent = brush.soft;
+    if (brush.target) changed(layerOf(brush.target));
   });
   byId("undo").addEventListener("click", () => move("strokes", "undone"));
   byId("redo").addEventListener("click", () => move("undone", "strokes"));
@@ -99,6 +104,7 @@ function drawTools() {
   const choices = targets().map((target, index) => radio("target", target.name, keyOf(target) === keyOf(brush.target ?? {}), () => chooseTarget(targets()[index])));
   byId("brush-targets").replaceChildren(byId("brush-targets").firstElementChild, ...choices);
   const colours = brush.target ? KINDS[brush.target.kind].colours : [];
+  byId("soft").hidden = brush.target?.kind !== "strength"; // the edge of a part is where one colour meets another
   brush.colour = Math.min(brush.colour, Math.max(0, colours.length - 1));
   const tools = colours.map((colour, index) => radio("colour", colour.name, index === brush.colour, () => (brush.colour = index), colour.data));
   byId("brush-colours").replaceChildren(byId("brush-colours").firstElementChild, ...tools);
@@ -250,14 +256,28 @@ export async function masksFor(photos) {
 async function sent(layer) {
   if (!covered(layer) || !layer.size) return "";
   if (layer.id === null) {
-    const strokes = layer.strokes;
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = layer.size;
-    const context = canvas.getContext("2d");
-    for (const stroke of [{ clear: true }, ...strokes]) paintStroke(context, stroke, layer, false);
+    const canvas = dataOf(layer);
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
     layer.id = (await send(blob, "mask.png")).id;
   }
   return layer.id;
+}
+
+/** The mask itself, on a canvas. */
+function dataOf(layer) {
+  const [canvas, context] = newCanvas(layer.size);
+  for (const stroke of [{ clear: true }, ...layer.strokes]) paintStroke(context, stroke, layer, false);
+  if (layer.kind !== "strength" || !brush.soft) return canvas;
+  const [softened, over] = newCanvas(layer.size);
+  over.drawImage(canvas, 0, 0); // under the blur, which is transparent towards the border
+  over.filter = `blur(${brush.soft}px)`;
+  over.drawImage(canvas, 0, 0);
+  return softened;
+}
+
+function newCanvas([width, height]) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [width, height];
+  return [canvas, canvas.getContext("2d")];
 }
 

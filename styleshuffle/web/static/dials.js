@@ -2,7 +2,7 @@
 
 import { byId, change, make, on, state } from "./state.js";
 
-const ELSEWHERE = ["size"]; // asked for under "Take it home"
+const ELSEWHERE = ["size", "style_weights"]; // asked for under "Take it home", and beside the styles
 
 export function showDials() {
   const settings = state.options.settings.filter((setting) => !ELSEWHERE.includes(setting.name));

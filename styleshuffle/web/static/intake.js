@@ -32,7 +32,8 @@ async function take(files, asStyle) {
   calm();
   const most = state.options.limits.contents;
   if (files.length > most) complain(`These are ${files.length} files; the first ${most} are taken.`);
-  for (const file of files.slice(0, most)) {
+  for (const [index, file] of files.slice(0, most).entries()) {
+    byId("sending").textContent = `Reading ${index + 1} of ${Math.min(most, files.length)}: ${file.name}`;
     try {
       if (file.size > state.options.limits.upload_bytes) {
         throw new Error(`${file.name}: is larger than ${state.options.limits.upload_bytes / 2 ** 20} MiB; choose a smaller file`);
@@ -44,6 +45,7 @@ async function take(files, asStyle) {
       complain(error);
     }
   }
+  byId("sending").textContent = "";
 }
 
 function takeDrops() {

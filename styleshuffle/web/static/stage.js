@@ -112,7 +112,9 @@ function zoomTo(zoom) {
 }
 
 function layOut() {
-  const canvas = byId("canvas");
+  const [canvas, view] = [byId("canvas"), byId("view")];
+  // a wide picture on a narrow screen needs no tall frame
+  view.style.height = `${Math.round(Math.max(180, Math.min(innerHeight * 0.56, 736, (view.clientWidth * stage.size[1]) / stage.size[0])))}px`;
   const factor = scale() / ratio();
   canvas.style.width = `${Math.floor(stage.size[0] * factor)}px`;
   canvas.style.height = `${Math.floor(stage.size[1] * factor)}px`;
