@@ -31,6 +31,7 @@ from .options import (
     convention_option,
     device_option,
     encoder_option,
+    precision_option,
     quiet_option,
     setting_options,
     verbose_option,
@@ -74,6 +75,7 @@ class _Stylize(Command):
 )
 @setting_options(_EVERYDAY)
 @device_option
+@precision_option
 @encoder_option("The bundled network, or VGG-19 (slower, finer).")
 @weights_option(ENCODER_WEIGHTS)
 @convention_option("Input that VGG-19's weights expect; default: detected.")
@@ -96,6 +98,7 @@ def main(
     style: str,
     output: str,
     device: str,
+    precision: str,
     encoder: str,
     weights: str | None,
     convention: str | None,
@@ -123,7 +126,8 @@ def main(
         if file is not None and not os.path.isfile(file):
             raise WeightsError(f"{file}: no such weights file; check the path")
     networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
-    request = _Request(console, content, style, output, Settings(**values), {"device": device, **networks}, overwrite)
+    place = {"device": device, "precision": precision}
+    request = _Request(console, content, style, output, Settings(**values), {**place, **networks}, overwrite)
     if os.path.isdir(content):
         _stylize_folder(request)
     else:
