@@ -18,7 +18,7 @@ from typing import Any
 import click
 from common import DOCS, SAMPLES, from_data_option, machine, median_seconds, out_option
 from pages import read_data, table, write_data, write_page
-from web_clients import STYLES, Client, busy, crowd, running
+from web_clients import STYLES, Client, busy, crowd, in_this_process, running
 from web_pictures import WIDTHS, chromium, next_preview, painted_page, screenshots, turn
 
 PARTS = ("dials", "crowd", "screenshots")
@@ -40,13 +40,14 @@ def dials(repeat: int) -> list[dict[str, Any]]:
 
 
 def ratio(repeat: int) -> dict[str, float]:
-    """A preview through the server beside the same picture by the library, in turns; medians in seconds."""
+    """A preview through the server beside the same picture by the library, in one process and in turns; medians in
+    seconds."""
     from styleshuffle import Stylizer
 
     style = SAMPLES / "style" / f"{STYLES[0].removeprefix('sample-')}.jpg"
     content = SAMPLES / "content" / "cat.jpg"
     stylizer = Stylizer(size=SIDE).set_style(style)
-    with running() as server:
+    with in_this_process() as server:
         client = Client(server, "measured")
         works = {"library": lambda: stylizer.stylize(content), "server": lambda: client.preview({})}
         return median_seconds(works, repeat)

@@ -63,6 +63,26 @@ def running() -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def in_this_process() -> Iterator[Server]:
+    """The same server in a thread of this process, until the block ends."""
+    import uvicorn
+
+    from styleshuffle.web.app import make_app
+    from styleshuffle.web.limits import Limits
+    from styleshuffle.web.server import Address, config, listening
+
+    server = uvicorn.Server(config(make_app(), Limits()))
+    listener = listening(Address(port=0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}", os.getpid(), Path(tempfile.gettempdir()))
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextlib.contextmanager
 def busy() -> Iterator[None]:
     """A process beside that keeps a core busy."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:

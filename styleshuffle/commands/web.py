@@ -36,7 +36,7 @@ _PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "python_multipart":
 @click.option(
     "--styles",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with pictures to offer as styles.",
+    help="Folder with pictures to offer as styles, at most 500.",
 )
 @device_option
 @quiet_option

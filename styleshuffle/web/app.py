@@ -41,7 +41,7 @@ STATIC = Path(__file__).parent / "static"
 LARGEST_SHOWN = 4096
 """Long side in pixels up to which a picture is shown."""
 
-_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "tif": "image/tiff", "zip": "application/zip"}
+_TYPES = {"jpg": "image/jpeg", "tif": "image/tiff", "zip": "application/zip"}  # others are named like their suffix
 
 
 def make_app(
@@ -247,7 +247,8 @@ class _Web:
         name = urllib.parse.quote(job.name)
         disposition = f"attachment; filename=\"{job.name.encode('ascii', 'replace').decode()}\"; filename*=UTF-8''{name}"
         headers = {"Content-Disposition": disposition}
-        return FileResponse(path, media_type=_TYPES[path.suffix[1:]], headers=headers, background=afterwards)
+        kind = path.suffix[1:]
+        return FileResponse(path, media_type=_TYPES.get(kind, f"image/{kind}"), headers=headers, background=afterwards)
 
 
 async def _json(request: Request) -> Any:

@@ -46,5 +46,5 @@ class Limits:
     idle_seconds: float = 6 * 3600
     silent_seconds: float = 30
     requests_per_second: float = 40
-    burst: int = 200
+    burst: int = 600
     connections: int = 128

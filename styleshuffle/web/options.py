@@ -6,6 +6,7 @@ from dataclasses import Field, asdict, fields
 from typing import Any
 
 from .. import __version__
+from ..images import READABLE
 from ..settings import Settings, rule_of
 from .limits import Limits
 from .painter import Abilities
@@ -22,6 +23,7 @@ def described(abilities: Abilities, limits: Limits) -> dict[str, Any]:
         "settings": [_setting(setting) for setting in fields(Settings)],
         "abilities": asdict(abilities),
         "formats": FORMATS,
+        "readable": sorted(READABLE),
         "preview": {"side": PREVIEW_SIDE, "low": PREVIEW_SIDES[0], "high": PREVIEW_SIDES[1]},
         "limits": {
             "upload_bytes": limits.upload_bytes,

@@ -11,7 +11,9 @@ from ..images import WRITABLE
 from ..settings import Rule, Settings, rule_of, settings_from
 from .refusals import Refusal
 
-FORMATS = ("png", "jpg", "webp", "tif")
+FORMATS = ("png", *(name for name in ("jpg", "webp", "tif", "avif", "jxl") if f".{name}" in WRITABLE))
+"""Formats of results; the first is the default. Each is a suffix of `WRITABLE` without the dot."""
+
 PREVIEW_SIDES = (128, 1024)
 PREVIEW_SIDE = 384
 """Long side of a preview, in pixels, unless the client asks for another."""
@@ -97,7 +99,7 @@ def checked_id(value: Any, name: str) -> str:
 
 
 def checked_format(value: Any) -> str:
-    if value not in FORMATS or f".{value}" not in WRITABLE:
+    if value not in FORMATS:
         raise Refusal(422, f"format: use one of {', '.join(FORMATS)}")
     return str(value)
 

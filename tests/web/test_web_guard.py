@@ -72,19 +72,6 @@ def test_every_answer_has_the_headers_that_protect_the_page(server: Client) -> N
     assert "unsafe" not in policy and "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
 
 
-def test_the_page_has_no_inline_script_or_style_and_loads_nothing_from_elsewhere() -> None:
-    import re
-
-    from styleshuffle.web.app import STATIC
-
-    for file in STATIC.iterdir():
-        text = file.read_text(encoding="utf-8")
-        addresses = set(re.findall(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]+", text))
-        assert addresses <= {"http://www.w3.org"}, file.name  # the name space of SVG
-        if file.suffix == ".html":
-            assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", text), file.name
-
-
 # --------------------------------------------------------------------------------------------------------- the token
 
 

@@ -51,6 +51,7 @@ export const pictureUrl = (id, side) => `/api/pictures/${id}?side=${side}`;
 /** Start a job and follow it. `told` gets each state, `frame` each unfinished picture. Resolves to the last state. */
 export async function run(order, { told = () => {}, frame = () => {}, signal } = {}) {
   const job = await post("/api/jobs", { page, ...order });
+  if (signal?.aborted) return { ...job, state: "stopped" }; // the next order stops it on the server
   told(job);
   return new Promise((resolve, reject) => {
     const events = new EventSource(`/api/jobs/${job.id}/events`);

@@ -5,7 +5,8 @@ import { addPhoto } from "./photos.js";
 import { byId, calm, complain, state } from "./state.js";
 import { addStyle } from "./styles.js";
 
-const PICTURE = /\.(jpe?g|jpe|jfif|png|webp|tiff?|bmp|gif|avif|heic|heif|jxl)$/i;
+/** Whether a file of a folder looks like a picture that the server reads. */
+const isPicture = ({ name }) => state.options.readable.some((suffix) => name.toLowerCase().endsWith(suffix));
 
 export function takePictures() {
   for (const button of document.querySelectorAll("[data-choose]")) {
@@ -15,7 +16,7 @@ export function takePictures() {
   for (const kind of ["photo", "style", "folder", "camera"]) {
     const input = byId(`file-${kind}`);
     input.addEventListener("change", () => {
-      const files = [...input.files].filter((file) => kind !== "folder" || PICTURE.test(file.name));
+      const files = [...input.files].filter((file) => kind !== "folder" || isPicture(file));
       take(files, kind === "style");
       input.value = "";
     });
@@ -70,7 +71,7 @@ async function filesOf(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
   const files = await Promise.all(entries.map((entry) => filesIn(entry)));
-  return files.flat().filter((file) => PICTURE.test(file.name));
+  return files.flat().filter(isPicture);
 }
 
 async function filesIn(entry) {
