@@ -24,30 +24,29 @@ def stylizer() -> Stylizer:
     return stylizer
 
 
-def another(setting: Field[Any]) -> Any:
-    """A value of a setting that is not its default."""
+def others(setting: Field[Any]) -> list[Any]:
+    """Values of a setting that are not its default; of a choice all."""
     rule = rule_of(setting)
-    if setting.name == "levels":
-        return (3, 2)
-    if setting.name in ("size", "work_size"):
-        return 40
-    if setting.name == "refine":
-        return 1
+    if setting.name in SPECIAL:
+        return [SPECIAL[setting.name]]
     if rule.kind is bool:
-        return not setting.default
+        return [not setting.default]
     if rule.choices:
-        return next(choice for choice in rule.choices if choice != setting.default)
+        return [choice for choice in rule.choices if choice != setting.default]
     if rule.levels is not None:
-        return tuple((3 if rule.low else 0.25) if rule.kind is float else 3 for _ in setting.default)
-    return rule.kind(rule.low + 1) if rule.kind is int else (rule.low + 0.37)
+        return [tuple((3 if rule.low else 0.25) if rule.kind is float else 3 for _ in setting.default)]
+    return [rule.kind(rule.low + 1) if rule.kind is int else rule.low + 0.37]
 
 
-@pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
-def test_a_changed_setting_gives_what_a_new_stylizer_gives(stylizer: Stylizer, setting: Field[Any]) -> None:
-    value = {setting.name: another(setting)}
-    assert value[setting.name] != setting.default
-    changed = stylizer.with_settings(**value)
-    expected = Stylizer(device="cpu", **value).set_style(STYLE)
+SPECIAL = {"levels": (3, 2), "size": 40, "work_size": 40, "refine": 1, "style_weights": (3.0,)}
+CHANGES = [(setting.name, value) for setting in fields(Settings) for value in others(setting)]
+
+
+@pytest.mark.parametrize(("name", "value"), CHANGES)
+def test_a_changed_setting_gives_what_a_new_stylizer_gives(stylizer: Stylizer, name: str, value: Any) -> None:
+    assert getattr(Settings(), name) != value
+    changed = stylizer.with_settings(**{name: value})
+    expected = Stylizer(device="cpu", **{name: value}).set_style(STYLE)
     assert changed.stylize(CONTENT).tobytes() == expected.stylize(CONTENT).tobytes()
 
 

@@ -8,6 +8,8 @@ torch is imported only where a tensor is made, so that importing this room stays
 """
 
 from .arrays import from_result, to_pil
+from .embedding import read_recipe
+from .masks import Regions, read_regions, read_strength
 from .picture import Picture, fit_size
 from .reading import MAX_PIXELS, READABLE, read
 from .writing import WRITABLE, check_target, write
@@ -17,10 +19,14 @@ __all__ = [
     "READABLE",
     "WRITABLE",
     "Picture",
+    "Regions",
     "check_target",
     "fit_size",
     "from_result",
     "read",
+    "read_recipe",
+    "read_regions",
+    "read_strength",
     "to_pil",
     "write",
 ]

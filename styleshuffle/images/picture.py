@@ -51,6 +51,10 @@ class Picture:
             return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
         return planes.clone(memory_format=torch.contiguous_format)
 
+    def resized(self, size: tuple[int, int]) -> np.ndarray:
+        """The colours, (H, W, 3), uint8 or float32 as they are, resampled to a size (width, height) by Lanczos."""
+        return self.rgb if tuple(size) == self.size else _resize(self.rgb, size)
+
     def pil(self) -> Image.Image:
         """The picture as an 8-bit Pillow image, RGB, or RGBA where it has an alpha channel."""
         image = Image.fromarray(to_bytes(self.rgb))

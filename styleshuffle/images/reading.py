@@ -18,7 +18,7 @@ from ..files import one_line, reason_of
 from .arrays import from_array, from_tensor, is_tensor
 from .colour import grey_to_srgb, to_srgb
 from .picture import Picture
-from .refusals import path_name, refusal, stream_name
+from .refusals import check_memory_to_read, path_name, refusal, stream_name
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +39,9 @@ _pillow_lock = threading.Lock()
 
 
 def read(
-    source: str | os.PathLike[str] | BinaryIO | Image.Image | torch.Tensor | np.ndarray, max_pixels: int = MAX_PIXELS
+    source: str | os.PathLike[str] | BinaryIO | Image.Image | torch.Tensor | np.ndarray,
+    max_pixels: int = MAX_PIXELS,
+    memory: int | None = None,
 ) -> Picture:
     """Read a picture: upright, in sRGB, with its alpha channel.
 
@@ -52,6 +54,8 @@ def read(
         source: a path; a binary stream, read to its end; a Pillow image, treated as its file would be; a tensor,
             (3, H, W) or (1, 3, H, W), uint8 or float in [0, 1]; an array, (H, W, 3), uint8 or float in [0, 1].
         max_pixels: a file, stream or Pillow image with more pixels is refused before it is decoded.
+        memory: the most bytes that this process may hold; a picture that would need more to be decoded is refused before.
+            None: what is free.
 
     Raises:
         PictureError: the source is missing, unreadable, empty, not a picture, damaged, cut short or too large, or a
@@ -63,14 +67,15 @@ def read(
         return from_tensor(source)  # type: ignore[arg-type]
     if isinstance(source, Image.Image):
         name = one_line(getattr(source, "filename", "") or "the Pillow image")
-        return _from_pillow(source, name, max_pixels)
+        return _from_pillow(source, name, max_pixels, memory)
     if isinstance(source, str | os.PathLike):
         name = path_name(source)
         with _opened(os.fsdecode(source), name) as file:
-            return _from_pillow(file, name, max_pixels)
+            return _from_pillow(file, name, max_pixels, memory)
     if hasattr(source, "read"):
         name = stream_name(source)
-        return _from_pillow(io.BytesIO(_drained(source, name)), name, max_pixels)  # type: ignore[arg-type]
+        file = io.BytesIO(_drained(source, name))  # type: ignore[arg-type]
+        return _from_pillow(file, name, max_pixels, memory)
     raise refusal(type(source).__name__, "is not a source of pictures", "pass a path, a stream, an image or a tensor")
 
 
@@ -103,21 +108,22 @@ def _drained(stream: BinaryIO, name: str) -> bytes:
     return bytes(content)
 
 
-def _from_pillow(source: BinaryIO | Image.Image, name: str, max_pixels: int) -> Picture:
+def _from_pillow(source: BinaryIO | Image.Image, name: str, max_pixels: int, memory: int | None) -> Picture:
     """Read a seekable file or a Pillow image."""
     try:
-        return _decode(_loaded(source, name, max_pixels), name)
+        return _decode(_loaded(source, name, max_pixels, memory), name)
     except MemoryError as error:
         raise refusal(name, "does not fit into memory", "scale the picture down first") from error
 
 
-def _loaded(source: BinaryIO | Image.Image, name: str, max_pixels: int) -> Image.Image:
+def _loaded(source: BinaryIO | Image.Image, name: str, max_pixels: int, memory: int | None) -> Image.Image:
     """A fully decoded image, its size checked before the decoding."""
     damage = "get the file again, or save it again with an image editor"
     try:
         with _own_pillow_settings():
             image = source if isinstance(source, Image.Image) else _identified(source, name)
             _check_pixels(image.size, name, max_pixels)
+            check_memory_to_read(image.size, name, memory)
             Image.MAX_IMAGE_PIXELS = max_pixels  # for sizes that become known only while decoding
             image.load()
             return image

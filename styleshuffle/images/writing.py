@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..files import one_line, reason_of, written_whole
 from .arrays import is_tensor, to_pil
+from .embedding import recipe_options
 from .picture import Picture
 from .reading import read
 from .refusals import exists_already, not_writable, path_name, refusal, stream_name
@@ -38,11 +39,12 @@ def write(
     *,
     format: str | None = None,
     overwrite: bool = False,
+    recipe: str | None = None,
 ) -> list[str]:
     """Write a picture as 8-bit sRGB. A file is written as a whole or not at all.
 
     JPEG has quality 95 without colour subsampling, WebP has quality 95, PNG and TIFF are lossless. The alpha channel is
-    kept if the format has one. JPEG has none, so the picture is put on white. No metadata is written.
+    kept if the format has one. JPEG has none, so the picture is put on white. No metadata but the recipe is written.
 
     A file is first written under a hidden name beside the target and then renamed. After an error or Ctrl-C an existing
     target is unchanged and no other file is left. A new file has the usual permissions, a replaced file keeps its own.
@@ -54,6 +56,7 @@ def write(
         target: a path, or a binary stream.
         format: a suffix of `WRITABLE`, with or without the dot. A stream needs it; a path's default is its own suffix.
         overwrite: replace an existing file.
+        recipe: text in ASCII that goes into the file, for `read_recipe`; see `styleshuffle.recipes`.
 
     Returns:
         One-line warnings about what the format could not hold.
@@ -70,7 +73,7 @@ def write(
         encoding = _encoding(name, format, "")
         _check_side(name, encoding, pil.size)
     flat, losses = _flattened(pil, name) if encoding == "JPEG" else (pil, [])
-    content = _encoded(flat, encoding, name)
+    content = _encoded(flat, encoding, name, {} if recipe is None else recipe_options(encoding, recipe))
     if isinstance(target, str | os.PathLike):
         _store(content, target, name, overwrite)
     else:
@@ -153,10 +156,10 @@ def _flattened(image: Image.Image, name: str) -> tuple[Image.Image, list[str]]:
     return white, [f"{name}: JPEG has no transparency, so the picture was put on white; write PNG, WebP or TIFF"]
 
 
-def _encoded(image: Image.Image, encoding: str, name: str) -> bytes:
+def _encoded(image: Image.Image, encoding: str, name: str, more: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     try:
-        image.save(buffer, format=encoding, **_SAVE_OPTIONS[encoding])
+        image.save(buffer, format=encoding, **_SAVE_OPTIONS[encoding], **more)
     except MemoryError as error:
         raise refusal(name, "does not fit into memory", "make a smaller picture") from error
     except Exception as error:  # an encoder can raise any error

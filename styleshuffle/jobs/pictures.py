@@ -13,6 +13,7 @@ from ..errors import PictureError
 from ..images import Picture, check_target, fit_size, write
 from ..progress import Progress
 from ..settings import Settings
+from .companions import NO_COMPANIONS, Companions
 
 if TYPE_CHECKING:
     from ..stylizer import Stylizer
@@ -45,12 +46,14 @@ def stylize_into(
     target: Path | BinaryIO,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    companions: Companions = NO_COMPANIONS,
 ) -> Result:
     """Stylize a picture and write it: into a file, or as PNG into a stream.
 
     Args:
-        name: of the content, for messages.
+        name: of the content: its path, or ``-`` for a stream.
         overwrite: replace a file that exists.
+        companions: the masks and the recipe.
 
     Raises:
         PictureError: there is too little memory to make the picture, or it cannot be written.
@@ -58,8 +61,24 @@ def stylize_into(
     began = time.monotonic()
     if isinstance(target, Path):
         check_result_target(target, content, stylizer.settings, overwrite)
+    picture = render(stylizer, content, name, progress, companions)
+    return write_result(picture, name, target, overwrite, time.monotonic() - began, companions)
+
+
+def render(
+    stylizer: Stylizer,
+    content: Picture,
+    name: str,
+    progress: Callable[[Progress], None] | None = None,
+    companions: Companions = NO_COMPANIONS,
+) -> Picture:
+    """Stylize a picture.
+
+    Raises:
+        PictureError: there is too little memory to make the picture; names it.
+    """
     try:
-        picture = stylizer.render(content, progress)
+        return stylizer.render(content, progress, **companions.masks_of(name))
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
     except (MemoryError, RuntimeError) as error:
@@ -67,8 +86,25 @@ def stylize_into(
             raise
         side = max(fit_size(content.size, stylizer.settings.size))
         raise PictureError(f"{name}: out of memory at {side} pixels; give a smaller `size`") from error
+
+
+def write_result(
+    picture: Picture,
+    name: str,
+    target: Path | BinaryIO,
+    overwrite: bool,
+    seconds: float,
+    companions: Companions = NO_COMPANIONS,
+) -> Result:
+    """Write the result of a content of that name, which took so many seconds to make.
+
+    Raises:
+        PictureError: the picture cannot be written.
+    """
+    began = time.monotonic()
+    recipe = companions.recipe_of(name, companions.masks_of(name))
     if isinstance(target, Path):
-        warnings = write(picture, target, overwrite=overwrite)
+        warnings = write(picture, target, overwrite=overwrite, recipe=recipe)
     else:
-        warnings = write(picture, target, format="png")
-    return Result(picture.size, tuple(warnings), time.monotonic() - began)
+        warnings = write(picture, target, format="png", recipe=recipe)
+    return Result(picture.size, tuple(warnings), seconds + time.monotonic() - began)

@@ -16,6 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .eigen import eigen
+
+Spread = tuple[Tensor, Tensor]
+"""Mean and deviation (C) by channel."""
+
 _SAMPLE = 4096  # positions that the axes of patches are found from, about
 
 
@@ -36,7 +41,9 @@ class Describer:
     patch_axes: Tensor | None
     tone_weight: float = 0.0
 
-    def __call__(self, features: Tensor, aim: Tensor | None = None, light: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, features: Tensor, aim: Tensor | None = None, light: Tensor | None = None, spread: Spread | None = None
+    ) -> Tensor:
         """Descriptors of features (C, H, W): (H W, d), of norm at most 1, and the columns for the luminance.
 
         The product of the columns of content and style is -w (a - l)^2 + w a^2, with w the weight, a the aim and l the
@@ -45,8 +52,9 @@ class Describer:
         Args:
             aim: luminance (H, W) that is aimed at, of a content.
             light: luminance (H, W) of a style.
+            spread: of the whole picture, if the features are those of a part of it.
         """
-        described = self._described(features)
+        described = self._described(features, spread)
         if not self.tone_weight:
             return described
         luminance = light if aim is None else aim
@@ -57,8 +65,8 @@ class Describer:
         last = torch.full_like(values, root) if light is None else -root / 2 * values.square()
         return torch.cat([described, root * values, last], 1)
 
-    def _described(self, features: Tensor) -> Tensor:
-        return self._patches(reflect(_unit_positions(features, self.channel_axes), self.patch // 2))
+    def _described(self, features: Tensor, spread: Spread | None) -> Tensor:
+        return self._patches(reflect(_unit_positions(features, self.channel_axes, spread), self.patch // 2))
 
     def _patches(self, padded: Tensor, step: int = 1) -> Tensor:
         if self.patch_axes is None:
@@ -86,11 +94,11 @@ def fit_describer(features: Tensor, patch: int, channels: int, length: int) -> D
 
 def instance_normalise(features: Tensor) -> Tensor:
     """Features (C, H, W) with mean 0 and deviation 1 in each channel; constant channels become 0."""
-    mean, deviation = _spread(features)
+    mean, deviation = spread_of(features)
     return (features - mean[:, None, None]) / deviation[:, None, None]
 
 
-def _spread(features: Tensor) -> tuple[Tensor, Tensor]:
+def spread_of(features: Tensor) -> Spread:
     """Mean and deviation (C) of features (C, H, W), the deviation never 0."""
     flat = features.flatten(1)
     mean = flat.mean(1)
@@ -98,16 +106,16 @@ def _spread(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean, deviation.clamp_min(1e-5 * float(deviation.max().clamp_min(1e-12)))
 
 
-def _unit_positions(features: Tensor, axes: Tensor) -> Tensor:
+def _unit_positions(features: Tensor, axes: Tensor, spread: Spread | None = None) -> Tensor:
     """Unit vectors (c, H, W): instance-normalised features (C, H, W) along the axes (C, c)."""
-    mean, deviation = _spread(features)
+    mean, deviation = spread or spread_of(features)
     scaled = (axes / deviation[:, None]).T
     projected = torch.addmm(-(scaled @ mean)[:, None], scaled, features.flatten(1))
     return F.normalize(projected, dim=0, eps=1e-6).unflatten(1, features.shape[1:])
 
 
 def _principal_axes(square: Tensor, count: int) -> Tensor:
-    return torch.linalg.eigh(square).eigenvectors[:, -count:].contiguous()
+    return eigen(square)[1][:, -count:].contiguous()
 
 
 def reflect(features: Tensor, border: int) -> Tensor:

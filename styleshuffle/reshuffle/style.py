@@ -15,7 +15,7 @@ from .nnf import Grid, grid_of
 from .tones import luminance
 
 _TONE_WEIGHT = 0.2  # of missing the aimed luminance by a deviation of the style, in units of cosine
-_PREPARED_BY = ("levels", "patch_sizes", "descriptor_channels", "tone")  # the settings that `prepare_style` looks at
+_PREPARED_BY = ("levels", "patch_sizes", "descriptor_channels", "tone", "colours")  # settings that preparing a style looks at
 _DESCRIPTOR_LENGTH = 2  # numbers that describe a patch, for each channel that it is compared by
 
 

@@ -141,8 +141,9 @@ def result_names(contents: list[str], styles: list[str], format: str) -> list[st
 
 
 def safe_name(name: str, default: str) -> str:
-    """A name that a client gave, as the name of a file: without folders, control characters and quotes, and short."""
-    last = name.replace("\\", "/").rpartition("/")[2].strip().lstrip(".")
+    """A name that a client gave, as the name of a file: short, and without folders, control
+    characters, quotes, and dots or hyphens at its start."""
+    last = name.replace("\\", "/").rpartition("/")[2].strip().lstrip(".-")
     plain = one_line("".join("_" if c in '"<>|:*?\\' or not c.isprintable() else c for c in last))
     stem, dot, suffix = plain.rpartition(".")
     return (f"{stem[: LONGEST_NAME - 10]}.{suffix[:9]}" if dot else plain[:LONGEST_NAME]) or default

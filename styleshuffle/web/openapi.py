@@ -199,7 +199,9 @@ def _schema(setting: Field[Any]) -> dict[str, Any]:
         value |= {"minimum": rule.low, "maximum": rule.high}
     if rule.levels is not None:
         value = {"type": "array", "items": value}
+    if rule.each_style:
+        value = {"anyOf": [value, {"type": "array", "items": value}]}
     if rule.optional:
-        value["type"] = [value["type"], "null"]
+        value = {**value, "type": [value["type"], "null"]}
     default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
     return {**value, "description": rule.help, "default": default}

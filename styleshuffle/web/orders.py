@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..images import fit_size
 from . import recipes
@@ -44,25 +45,23 @@ async def job_of(request: PaintRequest, uploads: Uploads, limits: Limits, abilit
 async def recipe_of(request: PaintRequest, uploads: Uploads) -> dict[str, str]:
     """The command and the lines of Python that make the first picture of a request."""
     order = (await _orders(request, uploads))[0]
-    styles, weights = _names(order.styles), [style.weight for style in order.styles]
-    output = result_names([order.content.name], styles, request.format)[0]
-    given = (order.content.name, styles, weights, request.settings, output)
-    return {"command": recipes.command(*given), "python": recipes.python(*given)}
+    output = result_names([order.content.name], _names(order.styles), request.format)[0]
+    return {"command": recipes.command(order, output), "python": recipes.python(order, output)}
 
 
 async def _orders(request: PaintRequest, uploads: Uploads) -> list[Order]:
     async def picture(id: str) -> PictureFile | None:
         return await uploads.picture(id) if id else None
 
-    styles = [
-        OrderedStyle(await uploads.picture(style.id), style.weight, await picture(style.regions))
-        for style in request.styles
-    ]
+    styles = [OrderedStyle(await uploads.picture(style.id), await picture(style.regions)) for style in request.styles]
+    settings, weights = request.settings, tuple(style.weight for style in request.styles)
+    if len(set(weights)) > 1:
+        settings = replace(settings, style_weights=weights)
     strength_mask, regions = await picture(request.strength_mask), await picture(request.regions)
     orders = []
     for id in request.contents:
         content = await uploads.picture(id)
-        order = Order(content, tuple(styles), request.settings, strength_mask=strength_mask, regions=regions)
+        order = Order(content, tuple(styles), settings, strength_mask=strength_mask, regions=regions)
         orders.append(preview_of(order, request.side) if request.kind == "preview" else order)
     return orders
 
@@ -75,7 +74,7 @@ def _check_size(order: Order, limits: Limits) -> None:
         raise Refusal(413, f"size: {width} x {height} is more than {most} pixels; choose a smaller size")
     if order.side > limits.work_side:
         raise Refusal(413, f"work_size: this server stylizes at most {limits.work_side} pixels; choose a smaller value")
-    if order.side * order.settings.style_scale > 2 * limits.work_side:
+    if order.style_side > 2 * limits.work_side:
         raise Refusal(413, "style_scale: the style would be too large at this size; choose a smaller value")
 
 

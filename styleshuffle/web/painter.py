@@ -39,7 +39,7 @@ class Abilities:
     regions: bool
 
 
-ABILITIES = Abilities(styles=1, strength_mask=False, regions=False)
+ABILITIES = Abilities(styles=1, strength_mask=True, regions=False)
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,10 @@ class OrderedStyle:
     """A style of an order.
 
     Attributes:
-        weight: its share of the picture, in proportion to the other weights.
         regions: its label picture, or None.
     """
 
     picture: PictureFile
-    weight: float = 1.0
     regions: PictureFile | None = None
 
 
@@ -61,6 +59,7 @@ class Order:
     """A picture to be painted. Everything in it was checked, except what only the library can check.
 
     Attributes:
+        settings: with the shares of several styles in `style_weights`.
         quick: a preview: small copies serve, and the prepared style is kept for the next one.
         strength_mask, regions: pictures of the content, or None.
     """
@@ -76,6 +75,15 @@ class Order:
     def side(self) -> int:
         """Long side of the picture that is stylized, in pixels."""
         return min(max(fit_size(self.content.size, self.settings.size)), self.settings.work_size)
+
+    @property
+    def style_side(self) -> int:
+        """Long side of the largest style for it, in pixels.
+
+        Raises:
+            SettingsError: a list of scales or shares does not fit the number of styles.
+        """
+        return round(self.side * max(self.settings.for_styles(len(self.styles))[1]))
 
 
 def check_order(styles: int, strength_mask: bool, regions: bool, abilities: Abilities = ABILITIES) -> None:
@@ -124,11 +132,12 @@ class Painter:
             StyleShuffleError: the order cannot be carried out.
         """
         content = order.content.read(order.side if order.quick else None)
-        return self._stylizer(order).render(content, progress)
+        mask = None if order.strength_mask is None else order.strength_mask.read()
+        return self._stylizer(order).render(content, progress, strength_mask=mask)
 
     def _stylizer(self, order: Order) -> Stylizer:
         """A stylizer with its styles set. That of a preview is kept, with what was prepared of the styles."""
-        side = round(order.side * order.settings.style_scale)
+        side = order.style_side
         if not order.quick or side > _LARGEST_KEPT:
             return self._new(order, side if order.quick else None)
         key = order.styles

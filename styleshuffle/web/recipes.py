@@ -1,53 +1,61 @@
-"""What makes a picture again without the page: a command, and a few lines of Python."""
+"""What makes a picture again without the page: a recipe inside the file, a command, and a few lines of Python.
+
+Files are named as the client named them, because the server's own names mean nothing to anybody.
+"""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+from .. import __version__
+from ..recipes import Ingredient, Recipe, sha256_of
 from ..settings import Settings
+from .painter import Order
+from .pictures import PictureFile
 
 
-def changed(settings: Settings) -> dict[str, Any]:
-    """The settings that differ from the defaults."""
-    return {
-        setting.name: getattr(settings, setting.name)
-        for setting in fields(Settings)
-        if getattr(settings, setting.name) != setting.default
-    }
+def recipe(order: Order) -> Recipe:
+    """The recipe of an order, with the sums of its files."""
+    return _recipe(order, lambda file: Ingredient(file.name, sha256_of(file.path)))
 
 
-def command(content: str, styles: Sequence[str], weights: Sequence[float], settings: Settings, output: str) -> str:
-    """The command line. File names are those that the pictures had on the client's side."""
-    words = ["styleshuffle", *(_argument(name) for name in (content, *styles)), "-o", _argument(output)]
-    if len(styles) > 1:
-        words += ["--style-weights", ",".join(f"{weight:g}" for weight in weights)]
-    for name, value in changed(settings).items():
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            values = value if isinstance(value, tuple) else (value,)
-            words += [f"--{flag}", ",".join(map(str, values))]
-    return shlex.join(words)
+def command(order: Order, output: str) -> str:
+    """The command line."""
+    return shlex.join(_recipe(order, lambda file: Ingredient(file.name)).command(output))
 
 
-def python(content: str, styles: Sequence[str], weights: Sequence[float], settings: Settings, output: str) -> str:
+def python(order: Order, output: str) -> str:
     """The lines of Python."""
-    values = ", ".join(f"{name}={value!r}" for name, value in changed(settings).items())
-    if len(styles) > 1:
-        style = f"[{', '.join(map(repr, styles))}], weights=[{', '.join(f'{weight:g}' for weight in weights)}]"
-    else:
-        style = repr(styles[0])
+    given = {
+        setting.name: getattr(order.settings, setting.name)
+        for setting in fields(Settings)
+        if getattr(order.settings, setting.name) != setting.default
+    }
+    names = [style.picture.name for style in order.styles]
+    styles = repr(names[0] if len(names) == 1 else names)
+    if order.regions is not None:
+        masks = [style.regions.name for style in order.styles if style.regions is not None]
+        styles += f", masks={(masks[0] if len(masks) == 1 else masks)!r}"
+    content = repr(order.content.name)
+    content += f", mask={order.regions.name!r}" if order.regions is not None else ""
+    content += f", strength_mask={order.strength_mask.name!r}" if order.strength_mask is not None else ""
     return (
         "from styleshuffle import Stylizer\n\n"
-        f"stylizer = Stylizer({values})\n"
-        f"stylizer.set_style({style})\n"
-        f"stylizer.stylize({content!r}).save({output!r})\n"
+        f"stylizer = Stylizer({', '.join(f'{name}={value!r}' for name, value in given.items())})\n"
+        f"stylizer.set_style({styles})\n"
+        f"stylizer.stylize({content}).save({output!r})\n"
     )
 
 
-def _argument(name: str) -> str:
-    return f"./{name}" if name.startswith("-") else name
+def _recipe(order: Order, ingredient: Any) -> Recipe:
+    files: list[tuple[str, PictureFile | None]] = [("mask", order.regions), ("strength_mask", order.strength_mask)]
+    files += [("style_mask", style.regions) for style in order.styles]
+    return Recipe(
+        ingredient(order.content),
+        tuple(ingredient(style.picture) for style in order.styles),
+        order.settings,
+        tuple((name, ingredient(file)) for name, file in files if file is not None),
+        version=__version__,
+    )

@@ -150,10 +150,10 @@ def _value(rule: Rule, value: Any) -> Any:
         value = value.strip()
         if value == "" and rule.optional:
             return None
-        if rule.levels is not None:
+        if rule.levels is not None or (rule.each_style and "," in value):
             return tuple(_single(rule, part.strip()) for part in value.split(","))
         return _single(rule, value)
-    if isinstance(value, list) and rule.levels is not None:
+    if isinstance(value, list) and (rule.levels is not None or rule.each_style):
         return tuple(value)
     return value
 

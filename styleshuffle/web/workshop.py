@@ -13,6 +13,7 @@ from typing import Protocol
 from ..errors import StyleShuffleError
 from ..images import Picture, write
 from ..progress import Progress
+from . import recipes
 from .jobs import Item, Job
 from .limits import Limits
 from .painter import Order
@@ -303,7 +304,8 @@ class Workshop:
         """Write a painted picture into the result of its job."""
         buffer = io.BytesIO()
         buffer.name = item.name
-        job.warnings += write(picture, buffer, format=job.format)
+        recipe = recipes.recipe(item.order).to_json() if job.kind == "final" else None
+        job.warnings += write(picture, buffer, format=job.format, recipe=recipe)
         if job.kind == "final":
             image = picture.pil()
             image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import ROOT
 from web_server import PATIENCE, Client, FakePainter, files_of, httpx, opened, png, sample, serving, until
 
 from styleshuffle import Settings
+from styleshuffle.images import read_recipe
+from styleshuffle.recipes import recipe_from_json, sha256_of
 from styleshuffle.settings import rule_of
-from styleshuffle.web import recipes
 from styleshuffle.web.limits import Limits
 from styleshuffle.web.openapi import description
 from styleshuffle.web.painter import Abilities
@@ -66,7 +68,7 @@ def test_a_form_can_start_a_job(server: Client) -> None:
         ([("content", CONTENT)], {"style": STYLE, "strenght": "1"}, 422, "strenght: no such field"),
         ([("content", CONTENT)], {"style": STYLE, "weight": "x"}, 422, "weight: use a number"),
         ([("content", ("a.png", b"no", "image/png"))], {"style": STYLE}, 422, "a.png: is not"),
-        ([("content", CONTENT), ("strength_mask", CONTENT)], {"style": STYLE}, 422, "strength_mask: this version"),
+        ([("content", CONTENT)], {"style": STYLE, "regions": "none"}, 422, "regions: this version"),
     ],
 )
 def test_a_wrong_form_is_refused_and_leaves_nothing(
@@ -117,6 +119,12 @@ def test_every_setting_becomes_a_dial(server: Client) -> None:
     assert settings_of({name: dial["default"] for name, dial in dials.items()}) == Settings()
 
 
+def test_a_setting_may_have_a_value_for_each_style() -> None:
+    assert settings_of({"style_scale": [0.5, 1]}).style_scale == (0.5, 1)
+    assert settings_of({"style_scale": "0.5,1"}).style_scale == (0.5, 1)
+    assert settings_of({"style_scale": "0.5"}).style_scale == 0.5
+
+
 def test_settings_come_as_values_or_as_text() -> None:
     values = {"strength": 0.25, "seed": 3, "recolour": False, "levels": [4, 3], "optimizer": "adam", "refine": None}
     texts = {"strength": "0.25", "seed": "3", "recolour": "false", "levels": "4, 3", "optimizer": "adam", "refine": ""}
@@ -136,10 +144,8 @@ def test_the_page_hears_what_the_library_can_paint(temp: Path) -> None:
         answer = server.start([photo], styles, strength_mask=mask, regions=mask)
         assert server.end_of(answer.json()["id"])["state"] == "done"
         order = server.painter.orders[0]
-        assert [(style.picture.name, style.weight) for style in order.styles] == [
-            ("stained_glass.jpg", 3.0),
-            ("pen_engraving.jpg", 1.0),
-        ]
+        assert [style.picture.name for style in order.styles] == ["stained_glass.jpg", "pen_engraving.jpg"]
+        assert order.settings.style_weights == (3.0, 1.0)
         assert order.strength_mask and order.regions and order.styles[0].regions and not order.styles[1].regions
 
 
@@ -149,7 +155,8 @@ def test_the_page_hears_what_the_library_can_paint(temp: Path) -> None:
 def test_the_copied_command_and_lines_are_those_that_make_the_picture(server: Client, tmp_path: Path) -> None:
     photo = server.send(sample(), "my cat's.png")
     settings = {"strength": 0.8, "levels": [4, 3, 2], "recolour": False, "seed": 7, "refine": 0}
-    data = {"contents": [photo], "styles": [STYLE], "settings": settings, "format": "jpg"}
+    mask = server.send(sample("white"), "mask.png")
+    data = {"contents": [photo], "styles": [STYLE], "settings": settings, "format": "jpg", "strength_mask": mask}
     recipe = server.http.post("/api/recipe", json=data).json()
 
     from styleshuffle.commands.stylize import main
@@ -157,6 +164,7 @@ def test_the_copied_command_and_lines_are_those_that_make_the_picture(server: Cl
     name, *arguments = shlex.split(recipe["command"])
     context = main.make_context(name, list(arguments))
     given = context.params
+    assert (given["styles"], given["strength_mask"]) == (("stained_glass.jpg",), "mask.png")
     assert (given["content"], given["output"]) == ("my cat's.png", "my cat's-stained_glass.jpg")
     wanted = settings_of(settings)
     assert Settings(**{setting.name: given[setting.name] for setting in fields(Settings)}) == wanted
@@ -165,9 +173,9 @@ def test_the_copied_command_and_lines_are_those_that_make_the_picture(server: Cl
     exec(text, {"Stylizer": lambda **values: lines.update(values) or _Said(lines)})
     assert Settings(**{key: value for key, value in lines.items() if key in vars(wanted)}) == wanted
     assert lines["said"] == [
-        ("set_style", "stained_glass.jpg"),
-        ("stylize", "my cat's.png"),
-        ("save", "my cat's-stained_glass.jpg"),
+        ("set_style", "stained_glass.jpg", {}),
+        ("stylize", "my cat's.png", {"strength_mask": "mask.png"}),
+        ("save", "my cat's-stained_glass.jpg", {}),
     ]
 
 
@@ -178,13 +186,34 @@ class _Said:
         self._said = lines.setdefault("said", [])
 
     def __getattr__(self, name: str) -> Any:
-        return lambda value: self._said.append((name, value)) or self
+        return lambda value, **more: self._said.append((name, value, more)) or self
 
 
-def test_names_that_look_like_options_stay_names() -> None:
-    command = recipes.command("-o.png", ["a.png", "b.png"], [0.7, 0.3], Settings(), "out.png")
-    assert command == "styleshuffle ./-o.png a.png b.png -o out.png --style-weights 0.7,0.3"
-    assert "weights=[0.7, 0.3]" in recipes.python("c.png", ["a.png", "b.png"], [0.7, 0.3], Settings(), "out.png")
+def test_several_styles_and_regions_are_in_the_recipe(temp: Path) -> None:
+    with serving(abilities=Abilities(styles=4, strength_mask=True, regions=True)) as server:
+        photo, mask = server.send(sample(), "-o.png"), server.send(sample(), "parts.png")
+        styles = [{"id": STYLE, "weight": 3, "regions": mask}, {"id": "sample-pen_engraving", "regions": mask}]
+        recipe = server.http.post("/api/recipe", json={"contents": [photo], "styles": styles, "regions": mask}).json()
+    assert recipe["command"] == (
+        "styleshuffle o.png stained_glass.jpg pen_engraving.jpg -o o-stained_glass-pen_engraving.png "
+        "--mask parts.png --style-mask parts.png --style-mask parts.png --style-weights 3.0,1.0"
+    )
+    assert "set_style(['stained_glass.jpg', 'pen_engraving.jpg'], masks=['parts.png', 'parts.png'])" in recipe["python"]
+    assert "stylize('o.png', mask='parts.png')" in recipe["python"] and "style_weights=(3.0, 1.0)" in recipe["python"]
+
+
+def test_the_recipe_is_in_the_file(server: Client, tmp_path: Path) -> None:
+    photo = server.send(sample(), "cat.png")
+    for format in "png", "jpg", "webp", "tif":
+        id = server.start([photo], [STYLE], settings={"strength": 0.7}, format=format).json()["id"]
+        assert server.end_of(id)["state"] == "done"
+        path = tmp_path / f"result.{format}"
+        path.write_bytes(server.http.get(f"/api/jobs/{id}/result").content)
+        recipe = recipe_from_json(read_recipe(path))
+        assert recipe.settings == Settings(strength=0.7)
+        assert (recipe.content.path, recipe.styles[0].path) == ("cat.png", "stained_glass.jpg")
+        assert recipe.styles[0].sha256 == sha256_of(ROOT / "samples" / "style" / "stained_glass.jpg")
+        assert str(tmp_path).encode() not in path.read_bytes()  # nothing of where the server keeps things
 
 
 # ------------------------------------------------------------------------------------------------ the description

@@ -13,7 +13,7 @@ from web_server import PATIENCE, Client, FakePainter, files_of, opened, sample, 
 
 from styleshuffle.errors import PictureError
 from styleshuffle.web.limits import Limits
-from styleshuffle.web.painter import Order
+from styleshuffle.web.painter import Abilities, Order
 
 STYLE = "sample-stained_glass"
 
@@ -204,7 +204,7 @@ def test_the_private_folder_goes_with_the_server(temp: Path) -> None:
         ({"contents": []}, "contents: give a list"),
         ({"contents": ["../../etc/passwd"]}, "contents: an id is at most"),
         ({"styles": []}, "styles: give a list"),
-        ({"styles": [STYLE, STYLE]}, "a picture takes one style"),
+        ({"styles": [STYLE] * 17}, "styles: there are 17; a picture takes"),
         ({"styles": [{"id": STYLE, "weight": "much"}]}, "a weight is a number"),
         ({"settings": {"strength": 2}}, "strength: 2 is out of range"),
         ({"settings": {"strenth": 0.5}}, "did you mean strength"),
@@ -214,8 +214,6 @@ def test_the_private_folder_goes_with_the_server(temp: Path) -> None:
         ({"side": 99999, "kind": "preview"}, "side: use whole numbers"),
         ({"page": "a/b"}, "page: an id is at most"),
         ({"colour": "red"}, "colour: no such key"),
-        ({"strength_mask": "x"}, "strength_mask: this version cannot"),
-        ({"regions": "x"}, "regions: this version cannot"),
     ],
 )
 def test_a_wrong_request_is_refused_by_one_sentence(server: Client, change: dict[str, object], says: str) -> None:
@@ -223,6 +221,19 @@ def test_a_wrong_request_is_refused_by_one_sentence(server: Client, change: dict
 
     answer: httpx.Response = server.http.post("/api/jobs", json={"contents": ["x"], "styles": [STYLE], **change})
     assert answer.status_code == 422 and says in answer.json()["error"] and "\n" not in answer.json()["error"]
+
+
+def test_what_the_library_cannot_paint_is_refused(temp: Path) -> None:
+    with serving(abilities=Abilities(styles=1, strength_mask=False, regions=False)) as server:
+        photo = server.send(sample())
+        for styles, change, says in (
+            ([STYLE], {"strength_mask": photo}, "strength_mask: this version cannot"),
+            ([STYLE], {"regions": photo}, "regions: this version cannot"),
+            ([{"id": STYLE, "regions": photo}], {}, "regions: this version cannot"),
+            ([STYLE, STYLE], {}, "styles: there are 2; a picture takes one style"),
+        ):
+            answer = server.start([photo], styles, **change)
+            assert answer.status_code == 422 and answer.json()["error"].startswith(says)
 
 
 @pytest.mark.parametrize(

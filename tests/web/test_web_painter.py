@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers import sample_image
+from PIL import Image
 from web_server import opened, png, serving
 
 from styleshuffle import Progress, Settings, Stylizer
@@ -49,6 +50,19 @@ def test_dials_do_not_pay_for_the_style_again(order: Order, monkeypatch: pytest.
         fresh = Stylizer(replace(settings, size=64), device="cpu").set_style(order.styles[0].picture.path)
         assert made.pil().tobytes() == fresh.stylize(order.content.path).tobytes()
     assert len(prepared) == 1 + 2  # the painter's, and those of the two fresh stylizers
+
+
+def test_a_strength_mask_keeps_the_photograph_where_it_is_black(order: Order, tmp_path: Path) -> None:
+    mask = Image.new("L", (96, 64), "white")
+    mask.paste("black", (0, 0, 40, 64))
+    mask.save(tmp_path / "mask.png")
+    masked = replace(
+        order, strength_mask=taken_in(tmp_path / "mask.png", "mask.png", tmp_path / "mask.view.png"), quick=True
+    )
+    with Image.open(order.content.path) as photograph:
+        painted, plain = Painter("cpu").paint(masked, ignore).pil(), Painter("cpu").paint(order, ignore).pil()
+        assert painted.crop((0, 0, 40, 64)).tobytes() == photograph.crop((0, 0, 40, 64)).tobytes()
+        assert painted.crop((40, 0, 96, 64)).tobytes() == plain.crop((40, 0, 96, 64)).tobytes()
 
 
 def test_only_a_few_styles_are_kept(order: Order, tmp_path: Path) -> None:

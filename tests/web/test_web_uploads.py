@@ -93,6 +93,7 @@ def test_ids_are_looked_up_and_never_opened(server: Client, id: str) -> None:
         ("../../etc/passwd", "passwd"),
         ("C:\\fakepath\\cat.jpg", "cat.jpg"),
         ("..", "picture"),
+        ("-o.png", "o.png"),
         ("", "picture"),
         ('a"b\r\nSet-Cookie: x.png', "a_b__Set-Cookie_ x.png"),
         ("\x1b[31mred.png", "_[31mred.png"),

@@ -15,7 +15,8 @@ function operation(path, method, { summary, parameters = [], requestBody, respon
   return make("section", {}, ...parts, make("ul", {}, ...answers));
 }
 
-function values({ enum: choices, items, minimum, maximum, type }) {
+function values({ anyOf, enum: choices, items, minimum, maximum, type }) {
+  if (anyOf) return anyOf.map(values).join("; or ");
   if (choices) return choices.join(", ");
   if (items) return `list, each ${values(items)}`;
   return minimum === undefined ? String(type) : `${minimum} to ${maximum}`;
