@@ -38,13 +38,13 @@ class FakePainter:
         gate: where each step waits; open at first.
         began: set when a picture is begun.
         fail: raises in place of painting.
-        endless: pictures never get done, so that only stopping ends them; `ended` is then set.
+        endless: which pictures never get done, so that only stopping ends them; `ended` is then set.
     """
 
     def __init__(self) -> None:
         self.orders: list[Order] = []
         self.gate, self.began, self.ended = threading.Event(), threading.Event(), threading.Event()
-        self.endless = False
+        self.endless: Callable[[Order], bool] = lambda order: False
         self.fail: Callable[[Order], None] = lambda order: None
         self.gate.set()
 
@@ -58,7 +58,7 @@ class FakePainter:
         image = order.content.read().pil()
         result = ImageOps.invert(image.convert("RGB")).resize(fit_size(image.size, order.settings.size))
         try:
-            for fraction in itertools.repeat(0.5) if self.endless else (0.25, 0.5, 0.75, 1.0):
+            for fraction in itertools.repeat(0.5) if self.endless(order) else (0.25, 0.5, 0.75, 1.0):
                 assert self.gate.wait(PATIENCE)
                 progress(Progress(fraction, "relu2_1", 2, lambda side: result))
         finally:

@@ -126,11 +126,17 @@ class Painter:
         """The painted picture.
 
         Args:
-            progress: called after each step; an exception from it stops the work.
+            progress: called after each step; an exception from it stops the work. It may paint another order.
 
         Raises:
             StyleShuffleError: the order cannot be carried out.
         """
+        import torch
+
+        with torch.inference_mode(False):  # within a step of another picture it is on
+            return self._painted(order, progress)
+
+    def _painted(self, order: Order, progress: Callable[[Progress], None]) -> Picture:
         content = order.content.read(order.side if order.quick else None)
         mask = None if order.strength_mask is None else order.strength_mask.read()
         return self._stylizer(order).render(content, progress, strength_mask=mask)

@@ -48,6 +48,8 @@ class _Stopped(Exception):
 class Workshop:
     """Jobs wait here, and a thread paints them: previews first, and finals one photograph at a time between them.
 
+    A final picture may take minutes. At each of its steps a preview that waits is painted, so that dials stay alive.
+
     All methods may be called from any thread.
 
     Args:
@@ -60,7 +62,7 @@ class Workshop:
         self._changed = threading.Condition(threading.RLock())
         self._jobs: dict[str, Job] = {}
         self._queue: list[Job] = []
-        self._current: Job | None = None
+        self._painting: list[Job] = []  # a final picture, and the preview that is painted within a step of it
         self._previews_in_a_row = 0
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="styleshuffle-painter", daemon=True)
@@ -117,7 +119,7 @@ class Workshop:
     def told(self, job: Job) -> tuple[dict[str, object], tuple[bytes, str] | None, int]:
         """What clients may know of a job, its unfinished picture, and the number of that picture."""
         with self._changed:
-            ahead = self._queue.index(job) + (self._current is not None) if job in self._queue else 0
+            ahead = self._queue.index(job) + len(self._painting) if job in self._queue else 0
             return job.told(ahead), job.frame, job.frames
 
     def stop(self, id: str) -> None:
@@ -158,7 +160,7 @@ class Workshop:
         job.stop()
         if job in self._queue:
             self._queue.remove(job)
-        if job is not self._current:
+        if job not in self._painting:
             self._clear(job)
         job.tell()
 
@@ -179,7 +181,7 @@ class Workshop:
 
     def _forget(self, job: Job) -> None:
         self._jobs.pop(job.id, None)
-        if job.result is not None and job is not self._current:
+        if job.result is not None and job not in self._painting:
             self._shelf.drop(job.result.id)
 
     def _forget_old(self, new: Job | None = None) -> None:
@@ -210,20 +212,17 @@ class Workshop:
                         self._shelf.sweep()
                 if self._closing:
                     return
-                job = self._current = self._taken()
-            try:
-                self._paint_next(job)
-            finally:
-                with self._changed:
-                    self._current = None
-                    if job.state == "painting" and not self._closing:
-                        job.state = "waiting"
-                        self._queue.append(job)
-                    elif not job.over:
-                        job.stop()
-                    if job.over:
-                        self._clear(job)
-                    job.tell()
+                job = self._taken()
+            self._paint_next(job)
+
+    def _let_a_preview_pass(self) -> None:
+        """Paint a preview that waits, within a step of a final picture."""
+        with self._changed:
+            preview = next((job for job in self._queue if job.kind == "preview"), None)
+            if preview is None or self._closing:
+                return
+            self._take(preview)
+        self._paint_next(preview)
 
     def _taken(self) -> Job:
         """Take the next job out of the queue."""
@@ -232,12 +231,31 @@ class Workshop:
         preview_next = bool(previews) and not (finals and self._previews_in_a_row >= _PREVIEWS_IN_A_ROW)
         self._previews_in_a_row = self._previews_in_a_row + 1 if preview_next else 0
         job = (previews if preview_next else finals)[0]
-        self._queue.remove(job)
-        job.state = "painting"
+        self._take(job)
         return job
 
+    def _take(self, job: Job) -> None:
+        self._queue.remove(job)
+        self._painting.append(job)
+        job.state = "painting"
+
     def _paint_next(self, job: Job) -> None:
-        """Paint the next photograph of a job; after the last, end the job."""
+        """Paint the next photograph of a job that was taken. After the last the job ends, else it goes back."""
+        try:
+            self._paint_item(job)
+        finally:
+            with self._changed:
+                self._painting.remove(job)
+                if job.state == "painting" and not self._closing:
+                    job.state = "waiting"
+                    self._queue.append(job)
+                elif not job.over:
+                    job.stop()
+                if job.over:
+                    self._clear(job)
+                job.tell()
+
+    def _paint_item(self, job: Job) -> None:
         item = job.next_item
         if item is None:
             return
@@ -293,6 +311,8 @@ class Workshop:
                 if frame is not None:
                     job.frame, job.frames = frame, job.frames + 1
             job.tell()
+            if job.kind == "final":
+                self._let_a_preview_pass()
 
         picture = self._painter.paint(item.order, follow)
         if job.over:

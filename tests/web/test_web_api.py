@@ -80,7 +80,7 @@ def test_a_wrong_form_is_refused_and_leaves_nothing(
 
 
 def test_a_form_whose_client_vanishes_stops_its_job(server: Client, temp: Path) -> None:
-    server.painter.endless = True
+    server.painter.endless = lambda order: True
     url = f"{server.url}/api/paint"
     request = httpx.Request("POST", url, files=[("content", CONTENT)], data={"style": STYLE})
     with socket.create_connection((request.url.host, request.url.port), PATIENCE) as connection:

@@ -216,14 +216,14 @@ def test_the_wipe_and_the_zoom_show_what_they_say(open_page: Callable[..., Page]
 def test_a_picture_can_be_stopped(open_page: Callable[..., Page], photo: Path) -> None:
     painter = FakePainter()
     page = open_page(painter)
-    painter.endless = True
+    painter.endless = lambda order: True
     page.drop(photo)
     page.until(lambda: page.shown("#stop") and page.js("return !document.getElementById('painting').hidden"))
     assert float(page.get("#progress").get_property("value")) == 0.5
     page.click("#stop")
     page.until(lambda: page.text("#status") == "Stopped.")
     assert painter.ended.wait(PATIENCE) and not page.shown("#progress")
-    painter.endless = False
+    painter.endless = lambda order: False
     page.next_preview(lambda: page.turn("strength", 0.9))
 
 

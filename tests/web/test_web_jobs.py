@@ -71,15 +71,31 @@ def test_hundreds_of_quick_changes_end_with_the_last(server: Client, temp: Path)
 def test_finals_have_their_turn_between_previews(server: Client) -> None:
     server.painter.gate.clear()
     photo = server.send(sample())
-    server.start([photo], [STYLE], kind="final", settings={"seed": 100})
+    first = server.start([photo], [STYLE], kind="preview", settings={"seed": 100}).json()["id"]
     wait(server.painter.began)
-    jobs = [server.start([photo], [STYLE], kind="preview", settings={"seed": n}).json()["id"] for n in range(12)]
+    jobs = [server.start([photo], [STYLE], kind="preview", settings={"seed": n}).json()["id"] for n in range(20)]
     jobs.append(server.start([photo], [STYLE], kind="final", settings={"seed": 101}).json()["id"])
     server.painter.gate.set()
-    for id in jobs:
+    for id in (first, *jobs):
         assert server.end_of(id)["state"] == "done"
     seeds = [order.settings.seed for order in server.painter.orders]
-    assert seeds == [100, *range(8), 101, *range(8, 12)]
+    assert seeds[:9] == [100, *range(7), 101]  # after eight previews in a row
+    assert sorted(seeds) == [*range(20), 100, 101]
+
+
+def test_dials_stay_alive_while_a_final_picture_is_painted(server: Client) -> None:
+    server.painter.endless = lambda order: order.settings.seed == 7
+    photo = server.send(sample())
+    final = server.start([photo], [STYLE], page="a", settings={"seed": 7}).json()["id"]
+    wait(server.painter.began)
+    for _ in range(3):
+        preview = server.start([photo], [STYLE], page="a", kind="preview").json()["id"]
+        assert server.end_of(preview)["state"] == "done"
+        assert server.http.get(f"/api/jobs/{preview}/result").status_code == 200
+        assert server.http.get(f"/api/jobs/{final}").json()["state"] == "painting"
+    assert server.http.delete(f"/api/jobs/{final}").status_code == 204
+    wait(server.painter.ended)
+    assert server.end_of(server.start([photo], [STYLE], page="a").json()["id"])["state"] == "done"
 
 
 def test_a_stopped_job_leaves_nothing(server: Client, temp: Path) -> None:
@@ -101,7 +117,7 @@ def test_a_stopped_job_leaves_nothing(server: Client, temp: Path) -> None:
 
 
 def test_a_preview_that_nobody_follows_any_more_is_stopped(server: Client) -> None:
-    server.painter.endless = True
+    server.painter.endless = lambda order: True
     photo = server.send(sample())
     id = server.start([photo], [STYLE], page="a", kind="preview").json()["id"]
     host, _, port = server.url.removeprefix("http://").partition(":")

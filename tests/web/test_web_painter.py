@@ -65,6 +65,20 @@ def test_a_strength_mask_keeps_the_photograph_where_it_is_black(order: Order, tm
         assert painted.crop((40, 0, 96, 64)).tobytes() == plain.crop((40, 0, 96, 64)).tobytes()
 
 
+@pytest.mark.parametrize("change", [{}, {"optimizer": "adam", "refine": 2}], ids=["by network", "by gradient"])
+def test_a_preview_within_a_step_of_a_final_picture_changes_neither(order: Order, change: dict[str, object]) -> None:
+    final = replace(order, settings=Settings(strength=0.8, **change))  # type: ignore[arg-type]
+    preview = preview_of(replace(order, settings=Settings(strength=0.3, **change)), 64)  # type: ignore[arg-type]
+    painter, within = Painter("cpu"), []
+
+    def paint_preview(progress: Progress) -> None:
+        within.append(painter.paint(preview, ignore).pil().tobytes())
+
+    painted = painter.paint(final, paint_preview).pil().tobytes()
+    assert painted == Painter("cpu").paint(final, ignore).pil().tobytes()
+    assert set(within) == {Painter("cpu").paint(preview, ignore).pil().tobytes()} and len(within) > 5
+
+
 def test_only_a_few_styles_are_kept(order: Order, tmp_path: Path) -> None:
     painter = Painter("cpu")
     names = ("stained_glass", "pen_engraving", "watercolour_lake", "swirling_night")
