@@ -181,23 +181,22 @@ def _run_tasks(request: Request, tasks: Sequence[Task]) -> list[str]:
     from ..jobs.running import run_tasks
 
     work = [_work(task.source, request.settings) for task in tasks]
-    claims = Claims(Path(request.output))
-    queue = OwnQueue(tasks, claims, request.overwrite)
     companions = request.companions(Path(request.content))
     states: list[str] = []
-    begun: list[float] = []
-    with request.console.bar(sum(work)) as bar:
+    before = 0.0
+    with Claims(Path(request.output)) as claims, request.console.bar(sum(work)) as bar:
+        queue = OwnQueue(tasks, claims, request.overwrite)
 
         def begin(index: int, task: Task) -> None:
-            bar.start(f"{index + 1}/{len(tasks)} {task.source.name}", sum(begun), work[index])
-            begun.append(work[index])
+            nonlocal before
+            bar.start(f"{index + 1}/{len(tasks)} {task.source.name}", before, work[index])
+            before += work[index]
 
         outcomes = run_tasks(queue, request.stylizer(), request.overwrite, begin, bar.show, companions)
         with contextlib.closing(outcomes):  # after Ctrl-C the last result is written before this ends
             for outcome in outcomes:
                 states.append(outcome.state)
                 tell_outcome(request.console, outcome)
-    claims.clear()
     return states
 
 

@@ -100,11 +100,13 @@ class _Conveyor:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for threads in self.reader, self.writer:
-            threads.shutdown(cancel_futures=True)
-        for piece in self.ahead, self.current, self.behind:
-            if piece is not None:
-                piece.turn.claim.release()
+        try:
+            for threads in self.reader, self.writer:
+                threads.shutdown(cancel_futures=True)
+        finally:
+            for piece in self.ahead, self.current, self.behind:
+                if piece is not None:
+                    piece.turn.claim.release()
 
     def outcomes(self) -> Iterator[Outcome]:
         while True:

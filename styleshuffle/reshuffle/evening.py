@@ -55,7 +55,7 @@ class Axes:
 
 def axes_of(moments: Moments) -> Axes:
     """The axes of features with these moments."""
-    values, vectors = eigen(moments.covariance)
+    values, vectors = (part.to(moments.mean) for part in eigen(moments.covariance))
     count = min(max(len(moments.mean) // 8, _AXES[0]), _AXES[1])
     deviation = values.clamp_min(0).sqrt()
     return Axes(vectors.contiguous(), vectors[:, -count:].contiguous(), moments.mean, deviation)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .eigen import eigen
+
 _FLOOR = 1e-5  # of the largest eigenvalue: directions below it carry rounding, not structure
 
 
@@ -51,7 +53,7 @@ def match_moments(features: Tensor, style: Moments, content: Moments | None = No
 
 def _roots(covariance: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
     """Square root of a covariance with its eigenvalues raised by ``floor``, and the inverse of that root."""
-    values, vectors = torch.linalg.eigh(covariance.double())
-    roots = (values.clamp_min(0) + floor.double()).sqrt()
+    values, vectors = eigen(covariance)
+    roots = (values.clamp_min(0) + floor.to(values)).sqrt()
     inverse = roots.clamp_min(1e-30).reciprocal()
     return ((vectors * roots) @ vectors.T).to(covariance), ((vectors * inverse) @ vectors.T).to(covariance)

@@ -48,7 +48,7 @@ def within(picture: Tensor, palette: Tensor, share: float) -> Tensor:
         palette: of `palette_of`.
     """
     centred = palette - palette.mean(1, keepdim=True)
-    axes = eigen(centred @ centred.T)[1].T
+    axes = eigen(centred @ centred.T)[1].to(palette).T
     there = axes @ palette
     low, high = there.amin(1, keepdim=True), there.amax(1, keepdim=True)
     clipped = axes.T @ torch.minimum(torch.maximum(axes @ picture.flatten(1), low), high)
