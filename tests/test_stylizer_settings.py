@@ -68,7 +68,7 @@ def test_the_style_is_prepared_again_only_if_a_setting_asks_for_it(
     stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared = []
-    monkeypatch.setattr(Stylizer, "prepare", lambda self, style: prepared.append(style) or prepare(self, style))
+    monkeypatch.setattr(Stylizer, "prepare", lambda self, *given: prepared.append(given) or prepare(self, *given))
     stylizer.with_settings(strength=0.7, seed=3, evening=0.5, refine=0).stylize(CONTENT)
     assert not prepared
     stylizer.with_settings(tone=0.0).stylize(CONTENT)

@@ -158,7 +158,9 @@ class _Web:
 
     async def events(self, request: Request) -> Response:
         job = self._job(request)
-        return StreamingResponse(events_of(self._workshop, job), media_type="text/event-stream")
+        await request.body()  # only after the (empty) body the client's leaving can be seen
+        events = events_of(self._workshop, job, request.is_disconnected)
+        return StreamingResponse(events, media_type="text/event-stream")
 
     async def result(self, request: Request) -> Response:
         job = self._job(request)

@@ -6,16 +6,20 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from .jobs import Job
 from .workshop import Workshop
 
-_SIGN_OF_LIFE_SECONDS = 10  # without it a vanished client would never be noticed
+_LOOK_SECONDS = 1  # between two looks whether the client is still there
+_LOOKS_A_SIGN = 10  # after so many looks a sign of life is sent, so that nothing between closes the connection
 
 
-async def events_of(workshop: Workshop, job: Job) -> AsyncIterator[bytes]:
-    """The events of a job, until it has ended. A slow client misses steps, but never the last.
+async def events_of(workshop: Workshop, job: Job, gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+    """The events of a job, until it has ended or the client is gone. A slow client misses steps, but never the last.
+
+    Args:
+        gone: whether the client has closed the connection.
 
     Yields:
         ``event: state`` with the JSON of `Job.told`, and ``event: frame`` with {"picture": a data URL}.
@@ -37,10 +41,14 @@ async def events_of(workshop: Workshop, job: Job) -> AsyncIterator[bytes]:
             yield _event("state", told)
             if told["state"] in ("done", "failed", "stopped"):
                 return
+            looks = 0
             while not changed.is_set():
-                try:
-                    await asyncio.wait_for(changed.wait(), _SIGN_OF_LIFE_SECONDS)
-                except asyncio.TimeoutError:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(changed.wait(), _LOOK_SECONDS)
+                looks += 1
+                if await gone():
+                    return
+                if looks % _LOOKS_A_SIGN == 0:
                     yield b": still here\n\n"
     finally:
         job.listeners.discard(wake)

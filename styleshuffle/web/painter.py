@@ -146,7 +146,7 @@ class Painter:
         side = order.style_side
         if not order.quick or side > _LARGEST_KEPT:
             return self._new(order, side if order.quick else None)
-        key = order.styles
+        key = order.styles, order.regions is not None
         if key not in self._kept:
             while len(self._kept) >= _STYLES_KEPT:
                 self._kept.popitem(last=False)
