@@ -82,7 +82,8 @@ def _make_shared(
     companions = request.companions(Path(request.content))
     with Claims(Path(request.output)) as claims:
         queue = SharedQueue(workers, tasks, claims, request.overwrite, report)
-        with closing(run_tasks(queue, request.stylizer(), request.overwrite, companions=companions)) as outcomes:
+        made = run_tasks(queue, request.stylizer(), request.overwrite, companions=companions, output=claims.folder)
+        with closing(made) as outcomes:
             for _ in outcomes:
                 pass  # the queue reports it
     queue.report()

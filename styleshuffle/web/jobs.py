@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..files import one_line
+from ..errors import one_line
 from .painter import Order
 from .refusals import sentence, status_of
 from .shelf import Entry

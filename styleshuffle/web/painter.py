@@ -11,9 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..images import Picture, fit_size
 from ..progress import Progress
-from ..settings import Settings
+from ..settings import MOST_STYLES, Settings
 from .pictures import VIEW_SIDE, PictureFile
 from .refusals import Refusal
 
@@ -39,7 +41,10 @@ class Abilities:
     regions: bool
 
 
-ABILITIES = Abilities(styles=1, strength_mask=True, regions=False)
+ABILITIES = Abilities(styles=MOST_STYLES, strength_mask=True, regions=True)
+
+REST = (128, 128, 128)
+"""The colour of the places on which the page's brush has painted no region."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +143,8 @@ class Painter:
 
     def _painted(self, order: Order, progress: Callable[[Progress], None]) -> Picture:
         content = order.content.read(order.side if order.quick else None)
-        mask = None if order.strength_mask is None else order.strength_mask.read()
-        return self._stylizer(order).render(content, progress, strength_mask=mask)
+        mask, strength_mask = _read(order.regions), _read(order.strength_mask)
+        return self._stylizer(order).render(content, progress, mask=mask, strength_mask=strength_mask)
 
     def _stylizer(self, order: Order) -> Stylizer:
         """A stylizer with its styles set. That of a preview is kept, with what was prepared of the styles."""
@@ -158,7 +163,22 @@ class Painter:
     def _new(self, order: Order, side: int | None) -> Stylizer:
         from ..stylizer import Stylizer
 
-        return Stylizer(order.settings, device=self._device).set_style(order.styles[0].picture.read(side))
+        stylizer = Stylizer(order.settings, device=self._device)
+        pictures = [style.picture.read(side) for style in order.styles]
+        if order.regions is None:
+            return stylizer.set_style(pictures)
+        masks = [_read(style.regions) or _unpainted(style.picture.size) for style in order.styles]
+        return stylizer.set_style(pictures, masks=masks)
+
+
+def _read(file: PictureFile | None) -> Picture | None:
+    return None if file is None else file.read()
+
+
+def _unpainted(size: tuple[int, int]) -> Picture:
+    """The regions of a picture of this size on which nothing was painted: all of it is the rest."""
+    width, height = fit_size(size, 256)
+    return Picture(np.full((height, width, 3), REST, np.uint8))
 
 
 def preview_of(order: Order, side: int) -> Order:

@@ -68,7 +68,7 @@ def test_a_form_can_start_a_job(server: Client) -> None:
         ([("content", CONTENT)], {"style": STYLE, "strenght": "1"}, 422, "strenght: no such field"),
         ([("content", CONTENT)], {"style": STYLE, "weight": "x"}, 422, "weight: use a number"),
         ([("content", ("a.png", b"no", "image/png"))], {"style": STYLE}, 422, "a.png: is not"),
-        ([("content", CONTENT)], {"style": STYLE, "regions": "none"}, 422, "regions: this version"),
+        ([("content", CONTENT)], {"style": STYLE, "regions": "none"}, 404, "this picture is not here"),
     ],
 )
 def test_a_wrong_form_is_refused_and_leaves_nothing(

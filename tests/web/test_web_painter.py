@@ -11,7 +11,8 @@ from PIL import Image
 from web_server import opened, png, serving
 
 from styleshuffle import Progress, Settings, Stylizer
-from styleshuffle.web.painter import Order, OrderedStyle, Painter, check_order, preview_of
+from styleshuffle.errors import StyleShuffleError
+from styleshuffle.web.painter import REST, Order, OrderedStyle, Painter, check_order, preview_of
 from styleshuffle.web.pictures import PictureFile, taken_in
 from styleshuffle.web.refusals import Refusal
 
@@ -40,9 +41,9 @@ def test_a_picture_is_what_the_library_makes(order: Order) -> None:
 
 
 def test_dials_do_not_pay_for_the_style_again(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared: list[tuple[int, ...]] = []
+    prepared: list[object] = []
     prepare = Stylizer.prepare
-    monkeypatch.setattr(Stylizer, "prepare", lambda self, style: prepared.append(style.shape) or prepare(self, style))
+    monkeypatch.setattr(Stylizer, "prepare", lambda self, *given: prepared.append(given) or prepare(self, *given))
     painter = Painter("cpu")
     for strength in (0.2, 0.9):
         settings = Settings(strength=strength, seed=round(10 * strength))
@@ -63,6 +64,29 @@ def test_a_strength_mask_keeps_the_photograph_where_it_is_black(order: Order, tm
         painted, plain = Painter("cpu").paint(masked, ignore).pil(), Painter("cpu").paint(order, ignore).pil()
         assert painted.crop((0, 0, 40, 64)).tobytes() == photograph.crop((0, 0, 40, 64)).tobytes()
         assert painted.crop((40, 0, 96, 64)).tobytes() == plain.crop((40, 0, 96, 64)).tobytes()
+
+
+def test_several_styles_and_regions_are_those_of_the_library(order: Order, tmp_path: Path) -> None:
+    halves = {}
+    for name, size in ("content", (96, 64)), ("style", (80, 64)):
+        mask = Image.new("RGB", size, REST)
+        mask.paste("red", (0, 0, size[0] // 2, size[1]))
+        mask.save(tmp_path / f"{name}.mask.png")
+        halves[name] = taken_in(tmp_path / f"{name}.mask.png", f"{name}.mask.png", tmp_path / f"{name}.mask.view.png")
+    other = OrderedStyle(stored(tmp_path, "style/pen_engraving.jpg", (80, 64)))  # without a mask of its own
+    styles = replace(order.styles[0], regions=halves["style"]), other
+    settings = Settings(style_weights=(3.0, 1.0))
+    mixed = replace(order, styles=styles, settings=settings, regions=halves["content"])
+    Image.new("RGB", (80, 64), REST).save(tmp_path / "rest.png")
+    stylizer = Stylizer(settings, device="cpu")
+    masks = [halves["style"].path, tmp_path / "rest.png"]
+    stylizer.set_style([style.picture.path for style in styles], masks=masks)
+    expected = stylizer.stylize(order.content.path, mask=halves["content"].path).tobytes()
+    painter = Painter("cpu")
+    assert painter.paint(replace(mixed, quick=True), ignore).pil().tobytes() == expected
+    assert painter.paint(replace(mixed, quick=True, regions=None), ignore).pil().tobytes() != expected
+    with pytest.raises(StyleShuffleError, match="region of the colour #ff0000"):
+        painter.paint(replace(mixed, styles=(order.styles[0], other)), ignore)
 
 
 @pytest.mark.parametrize("change", [{}, {"optimizer": "adam", "refine": 2}], ids=["by network", "by gradient"])
