@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .devices import BYTES_A_RESULT_PIXEL, PIXEL_COSTS, check_memory, choose_device, free_memory
-from .enlarging import TILES, Enlarger
+from .enlarging import TILES, Enlarger, enlarged_within
 from .errors import SettingsError, WeightsError
 from .guides import Chosen, Styles, read_styles
 from .images import Picture, fit_size, from_result, read, read_regions, read_strength
@@ -261,7 +261,8 @@ class Stylizer(Pipeline):
         if not Enlarger.works_with(self):
             return F.interpolate(painting, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
         enlarger = Enlarger(self, style, painting[0], own, wishes.areas)
-        return enlarger.enlarged(painting[0], content, size, progress, self._tile(size))[None]
+        tiles = [tile for tile in TILES if tile <= self._tile(size)]
+        return enlarged_within(enlarger, painting[0], content, size, progress, tiles)[None]
 
     def _tile(self, size: tuple[int, int]) -> int:
         """The side of the largest tile that fits into memory, beside a result of that size (width, height)."""
