@@ -26,6 +26,7 @@ from .reshuffle.structure import structure, with_floor
 from .reshuffle.style import StyleLevel, prepare_style
 from .reshuffle.targets import MatchedTargets, Start
 from .reshuffle.tones import aim, in_order, luminance, palette_for
+from .reshuffle.underpainting import LEAST_SIDE, halved, laid_in
 from .settings import LEARNED_STEPS, Settings
 
 _COLOURS_BACK = 0.5  # how far colours paled by the network's steps go back to the draft's; all the way brings smoke back
@@ -166,16 +167,23 @@ class Pipeline:
         return min(1.0, 2 * self.settings.strength)
 
     def _fed_forward(
-        self, content: Tensor, style: PreparedStyle, report: Report, watch: Callable[[Turn], None] | None
+        self,
+        content: Tensor,
+        style: PreparedStyle,
+        report: Report,
+        watch: Callable[[Turn], None] | None,
+        underpainted: bool = True,
     ) -> Draft:
         picture = to_multiple(content.to(self.device))
         palette, aimed = self._tones(picture, style.palette)
         evener = Evener(picture[0]) if self.settings.evening else None
-        if self.settings.noise:
-            noisy = with_floor(picture[0], self._soft * self.settings.noise / 255, self.settings.seed)
-            picture = noisy[None].contiguous(memory_format=torch.channels_last)
-        features = self._encoded(picture)
+        features = self._encoded(self._with_floor(picture))
         guide = Guide(evener, aimed, self._structure(features))
+        if underpainted:
+            strokes = self._laid_in(picture, style, guide)
+            if strokes is not None:
+                picture = strokes
+                features = self._encoded(self._with_floor(picture))
         decode = self.decoder or Inverter(
             self.encoder, picture, optimizer=self.settings.gradient_optimizer, progress=report.inversion
         )
@@ -189,6 +197,24 @@ class Pipeline:
         report.decoded(result)
         return Draft(self._coloured(result, guide, palette), features, guide, palette, starts)
 
+    def _with_floor(self, picture: Tensor) -> Tensor:
+        """A picture (1, 3, H, W) with noise where it is flat."""
+        if not self.settings.noise:
+            return picture
+        noisy = with_floor(picture[0], self._soft * self.settings.noise / 255, self.settings.seed)
+        return noisy[None].contiguous(memory_format=torch.channels_last)
+
+    def _laid_in(self, picture: Tensor, style: PreparedStyle, guide: Guide) -> Tensor | None:
+        """A content (1, 3, H, W) with coarse strokes in wide flat places; None if it gets none."""
+        structure = guide.structure_on((picture.shape[2], picture.shape[3]))
+        if structure is None or not self.settings.strokes or min(picture.shape[2:]) < LEAST_SIDE:
+            return None
+        silent = Report(None, self.settings, self.decoder, 0)
+        half = self._fed_forward(halved(picture), style, silent, None, underpainted=False)
+        painting = half.picture[:, : picture.shape[2] // 2, : picture.shape[3] // 2]
+        strokes = laid_in(picture[0], painting, structure, self._soft * self.settings.strokes)
+        return strokes[None].contiguous(memory_format=torch.channels_last)
+
     def _tones(self, picture: Tensor, palette: Tensor) -> tuple[Tensor, Tensor | None]:
         """The colours that a content (1, 3, H, W) is to get, and the luminance (H, W) that is aimed at, if any."""
         if not self.settings.tone:
@@ -201,7 +227,7 @@ class Pipeline:
         """Where the content has structure; None if no setting looks at that."""
         settings = self.settings
         alike = settings.flat_weights == settings.content_weights
-        if alike and not settings.contiguity and not settings.brushwork:
+        if alike and not settings.contiguity and not settings.brushwork and not settings.strokes:
             return None
         level = min(self.settings.levels, key=lambda level: abs(level - _STRUCTURE_LEVEL))
         return structure(features[level])

@@ -213,6 +213,9 @@ class Settings:
     brushwork: float = _setting(
         0.5, float, "How far strokes in flat places of the content get the contrast of the style's own."
     )
+    strokes: float = _setting(
+        0.8, float, "How far wide flat places of the content are laid in with strokes twice as wide."
+    )
     palette: float = _setting(
         0.9, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."
     )
@@ -282,7 +285,7 @@ class Settings:
 
 
 PLAIN = Settings(
-    patch_sizes=(3, 3, 3, 3), turns=(2, 2, 1), contiguity=0.0, evening=0.0, tone=0.0, noise=0.0, brushwork=0.0
+    patch_sizes=(3, 3, 3, 3), turns=(2, 2, 1), contiguity=0.0, evening=0.0, tone=0.0, noise=0.0, brushwork=0.0, strokes=0.0
 )
 """The method without what looks at the content picture beside its features. Set both `content_weights` and `flat_weights`
 to the same values to leave out the last of it."""
