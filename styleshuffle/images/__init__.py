@@ -8,8 +8,9 @@ torch is imported only where a tensor is made, so that importing this room stays
 """
 
 from .arrays import from_result, to_pil
+from .limits import MAX_PIXELS
 from .picture import Picture, fit_size
-from .reading import MAX_PIXELS, READABLE, read
+from .reading import READABLE, read
 from .writing import WRITABLE, check_target, write
 
 __all__ = [
