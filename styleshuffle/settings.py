@@ -285,7 +285,14 @@ class Settings:
 
 
 PLAIN = Settings(
-    patch_sizes=(3, 3, 3, 3), turns=(2, 2, 1), contiguity=0.0, evening=0.0, tone=0.0, noise=0.0, brushwork=0.0, strokes=0.0
+    patch_sizes=(3, 3, 3, 3),
+    turns=(2, 2, 1),
+    contiguity=0.0,
+    evening=0.0,
+    tone=0.0,
+    noise=0.0,
+    brushwork=0.0,
+    strokes=0.0,
 )
 """The method without what looks at the content picture beside its features. Set both `content_weights` and `flat_weights`
 to the same values to leave out the last of it."""

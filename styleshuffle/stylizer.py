@@ -115,7 +115,8 @@ class Stylizer(Pipeline):
             progress: called after each step; an exception from it stops the work.
 
         Returns:
-            sRGB as float32 in [0, 1], with the content's transparency and its bits a channel.
+            sRGB as float32, with the content's transparency, bits a channel, profile and metadata. It is within [0, 1],
+            except that a strength below 0.5 brings back some of the content's colours beyond sRGB.
 
         Raises:
             PictureError: the content cannot be read.
@@ -130,7 +131,7 @@ class Stylizer(Pipeline):
         result = self.apply(picture.tensor(work_size), style, progress)
         if size != work_size:
             result = F.interpolate(result, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
-        return from_result(result, picture.alpha, picture.bits)
+        return picture.passed_on(from_result(result, picture.alpha, picture.bits), 1 - self._soft)
 
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""

@@ -37,7 +37,7 @@ class FakeStylizer:
         result = ImageOps.invert(image.convert("RGB")).resize(images.fit_size(image.size, self.settings.size))
         if content.alpha is not None:
             result.putalpha(image.getchannel("A").resize(result.size))
-        return images.read(result)
+        return content.passed_on(images.read(result), 0)
 
 
 def install_fake(before: Callable[[images.Picture], None] = lambda picture: None) -> type[FakeStylizer]:

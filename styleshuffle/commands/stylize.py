@@ -32,6 +32,7 @@ from .options import (
     device_option,
     encoder_option,
     quiet_option,
+    saving_options,
     setting_options,
     verbose_option,
     weights_option,
@@ -83,6 +84,7 @@ class _Stylize(Command):
     help="The encoder's decoder, from styleshuffle-train; without it VGG-19 takes minutes a picture.",
 )
 @click.option("--refiner", type=FILE, help="The encoder's refiner, from styleshuffle-train; default: the bundled one.")
+@saving_options
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @quiet_option
 @verbose_option("Show each file, and the traceback of an unexpected error.")
@@ -101,6 +103,10 @@ def main(
     convention: str | None,
     decoder: str | None,
     refiner: str | None,
+    depth: str,
+    profile: str,
+    strip: bool,
+    strip_gps: bool,
     overwrite: bool,
     quiet: bool,
     verbose: bool,
@@ -123,7 +129,9 @@ def main(
         if file is not None and not os.path.isfile(file):
             raise WeightsError(f"{file}: no such weights file; check the path")
     networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
-    request = _Request(console, content, style, output, Settings(**values), {"device": device, **networks}, overwrite)
+    saving = {"depth": depth, "profile": profile, "strip": strip, "strip_gps": strip_gps}
+    settings, networks = Settings(**values), {"device": device, **networks}
+    request = _Request(console, content, style, output, settings, networks, saving, overwrite)
     if os.path.isdir(content):
         _stylize_folder(request)
     else:
@@ -143,7 +151,16 @@ class _Request:
     output: str
     settings: Settings
     networks: dict[str, Any]
+    saving: dict[str, Any]
     overwrite: bool
+
+    def read_style(self) -> Picture:
+        from .. import images
+
+        style = images.read(self.style)
+        for note in style.notes:
+            self.console.warn(note)
+        return style
 
     def stylizer(self, style: Picture) -> Stylizer:
         """The stylizer with its style. This imports torch, which takes seconds."""
@@ -159,7 +176,8 @@ def _stylize_picture(request: _Request) -> None:
     console = request.console
     target = _target(request)
     picture = images.read(_stdin() if request.content == "-" else request.content)
-    style = images.read(request.style)
+    style = request.read_style()
+    options = images.SaveOptions(**request.saving)
     if target is not None:
         if _ends_as_folder(request.output):
             _make_folder(target.parent)
@@ -169,7 +187,7 @@ def _stylize_picture(request: _Request) -> None:
         stylizer = request.stylizer(style)
         bar.start(Path(request.content).name)
         into = sys.stdout.buffer if target is None else target
-        result = stylize_into(stylizer, picture, request.content, into, request.overwrite, bar.show)
+        result = stylize_into(stylizer, picture, request.content, into, request.overwrite, bar.show, options)
         for warning in result.warnings:
             console.warn(warning)
     if target is not None:
@@ -181,7 +199,7 @@ def _stylize_folder(request: _Request) -> None:
     from ..jobs.folders import plan_folder
 
     output = _output_folder(request)
-    style = images.read(request.style)
+    style = request.read_style()
     plan = plan_folder(Path(request.content), output, Path(request.style), request.overwrite)
     if plan.empty:
         missing = "no picture but the style" if plan.style_left_out else "no picture"
@@ -204,9 +222,10 @@ def _stylize_folder(request: _Request) -> None:
 
 def _run_tasks(request: _Request, plan: FolderPlan, style: Picture) -> list[str]:
     """Stylize the tasks of a plan and report them; returns the state of each task."""
+    from ..images import SaveOptions
     from ..jobs.folders import Task, run_tasks
 
-    console, tasks = request.console, plan.tasks
+    console, tasks, options = request.console, plan.tasks, SaveOptions(**request.saving)
     work = [_work(task.source, request.settings) for task in tasks]
     states: list[str] = []
     with console.bar(sum(work)) as bar:
@@ -214,7 +233,7 @@ def _run_tasks(request: _Request, plan: FolderPlan, style: Picture) -> list[str]
         def begin(index: int, task: Task) -> None:
             bar.start(f"{index + 1}/{len(tasks)} {task.source.name}", sum(work[:index]), work[index])
 
-        for outcome in run_tasks(tasks, request.stylizer(style), request.overwrite, begin, bar.show):
+        for outcome in run_tasks(tasks, request.stylizer(style), request.overwrite, begin, bar.show, options):
             states.append(outcome.state)
             if outcome.error is not None:
                 console.picture_error(outcome.error, str(outcome.task.source))

@@ -8,16 +8,19 @@ torch is imported only where a tensor is made, so that importing this room stays
 """
 
 from .arrays import from_result, to_pil
+from .formats import READABLE, WRITABLE
 from .limits import MAX_PIXELS
 from .picture import Picture, fit_size
-from .reading import READABLE, read
-from .writing import WRITABLE, check_target, write
+from .reading import read
+from .save_options import SaveOptions
+from .writing import check_target, write
 
 __all__ = [
     "MAX_PIXELS",
     "READABLE",
     "WRITABLE",
     "Picture",
+    "SaveOptions",
     "check_target",
     "fit_size",
     "from_result",

@@ -1,8 +1,8 @@
-"""EXIF data on the way from a photograph to its result: what stays true is kept as it is, the rest is mended or left out.
+"""EXIF data on the way from a photograph to its result: what stays true is kept, the rest is mended or left out.
 
-Kept: the date, camera, lens, exposure, author, copyright, place and everything else that describes the photograph, with the
-maker note at its place. Mended: orientation (pixels are upright already), width, height and colour space. Left out: the
-thumbnail, which shows the photograph before, and what describes the pixels of another file.
+Kept: the date, camera, lens, exposure, author, copyright, place and everything else that describes the photograph, with
+the maker note at its place. Mended: orientation (pixels are upright already), width, height and colour space. Left out:
+the thumbnail, which shows the photograph before, and what describes the pixels of another file.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ _WIDTH, _HEIGHT, _COLOUR_SPACE, _INTEROP_INDEX = 0xA002, 0xA003, 0xA001, 1
 # What tells where the pixels of a TIFF lie and how they are packed, and data that has its own place in a file: XMP, IPTC,
 # ICC profile, and Photoshop's layers and thumbnail.
 OF_THE_PIXELS = frozenset(
-    {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290, 291, 292, 293}
-    | {297, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 338, 339, 340, 341, 342, 343, 344}
-    | {345, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 559, 700, 33723, 34377, 34675, 37724}
+    [*range(254, 260), *range(262, 267), 273, *range(277, 282), 284, *range(288, 294), 297, 301, *range(317, 326), 330]
+).union(
+    [*range(332, 335), 336, *range(338, 346), 347, *range(512, 516), *range(517, 522), *range(529, 533), 559],
+    [700, 33723, 34377, 34675, 37724],
 )
 _OF_THE_PLACE = frozenset({33550, 33920, 33922, 34264, 34735, 34736, 34737})  # GeoTIFF
 
@@ -81,6 +82,15 @@ def without_gps(exif: bytes) -> bytes | None:
         return None
     directory.children.pop(GPS_IFD, None)
     _drop(directory, _OF_THE_PLACE)
+    return build(_classic(directory))
+
+
+def without_orientation(exif: bytes) -> bytes | None:
+    """EXIF data that leaves it to the format how to turn the picture; None if it is broken."""
+    directory = parsed(exif)
+    if directory is None:
+        return None
+    directory.entries.pop(_ORIENTATION, None)
     return build(_classic(directory))
 
 

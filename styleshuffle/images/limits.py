@@ -115,16 +115,21 @@ def check_decoding(image: Image.Image, name: str, max_pixels: int) -> None:
     if isinstance(width, int) and isinstance(height, int):
         pixels = max(pixels, width * height)
     scans = _scans(image)
-    needed = pixels * max(_bytes_a_pixel(image), _SCANS_BYTES if scans > 1 else 0)
+    check_needed(image.size, pixels * max(_bytes_a_pixel(image), _SCANS_BYTES if scans > 1 else 0), name, max_pixels)
+    if pixels * scans > _SCANS * max_pixels:
+        raise refusal(name, f"draws its pixels {scans} times over", "save it again with an image editor")
+
+
+def check_needed(size: tuple[int, int], needed: int, name: str, max_pixels: int) -> None:
+    """Refuse a picture of this (width, height) that has too many pixels, or needs more bytes of memory than allowed."""
+    check_pixels(size, name, max_pixels)
     allowed = _PLAIN_BYTES * max_pixels
     if needed > allowed:
         reason = (
-            f"is {image.width} x {image.height} and takes about {needed / 1e9:.1f} GB of memory to read, more than the "
+            f"is {size[0]} x {size[1]} and takes about {needed / 1e9:.1f} GB of memory to read, more than the "
             f"{allowed / 1e9:.1f} GB that {max_pixels:,} plain pixels take"
         )
         raise refusal(name, reason, "scale it down first, or raise `max_pixels` if you trust the file")
-    if pixels * scans > _SCANS * max_pixels:
-        raise refusal(name, f"draws its pixels {scans} times over", "save it again with an image editor")
 
 
 def drained(stream: BinaryIO, name: str, max_pixels: int) -> io.BytesIO:

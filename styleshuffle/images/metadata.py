@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import exif as exif_data
@@ -34,9 +34,9 @@ class Metadata:
         dpi: horizontal and vertical resolution, in dots per inch.
     """
 
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    iptc: bytes | None = None
+    exif: bytes | None = field(default=None, repr=False)
+    xmp: bytes | None = field(default=None, repr=False)
+    iptc: bytes | None = field(default=None, repr=False)
     dpi: tuple[float, float] | None = None
 
     def __bool__(self) -> bool:
@@ -60,6 +60,9 @@ class Metadata:
             if b"GPS" in xmp:  # written in a way that is not known here: rather no XMP than the place
                 xmp = None
         return replace(self, exif=(self.exif and exif_data.without_gps(self.exif)) or None, xmp=xmp)
+
+
+NOTHING = Metadata()
 
 
 def from_info(info: Mapping[Any, Any]) -> Metadata:

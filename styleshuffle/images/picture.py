@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
 
 from ..errors import SettingsError
+from .hidden import filled
+from .metadata import NOTHING, Metadata
 
 if TYPE_CHECKING:
     import torch
@@ -19,15 +21,21 @@ class Picture:
     """An upright picture in sRGB.
 
     Attributes:
-        rgb: (H, W, 3), uint8, or float32 in [0, 1].
+        rgb: (H, W, 3), uint8, or float32 in [0, 1]. Colours of a profile that is wider than sRGB go beyond.
         alpha: (H, W) uint8, 0 transparent to 255 opaque; None where every pixel is opaque.
-        bits: bits a channel that are worth writing: 16 for 16-bit grey files, float arrays and float tensors, else 8. A
-            result has the bits of its content.
+        bits: bits a channel that are worth writing: 16 for files of 16 bits or floats, float arrays and float tensors,
+            else 8. A result has the bits of its content.
+        profile: the ICC profile of the file, which a result is given back in; None is sRGB.
+        metadata: of the file; a result has that of its content.
+        notes: one line each about what has not been read.
     """
 
     rgb: np.ndarray
     alpha: np.ndarray | None = None
     bits: Literal[8, 16] = 8
+    profile: bytes | None = field(default=None, repr=False)
+    metadata: Metadata = NOTHING
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -37,6 +45,8 @@ class Picture:
     def tensor(self, size: tuple[int, int] | None = None) -> torch.Tensor:
         """The colours as a (1, 3, H, W) float32 tensor in [0, 1], without the alpha.
 
+        Fully transparent pixels get colours of the visible ones around them. Colours beyond sRGB are clipped.
+
         Args:
             size: (width, height) to resample to, antialiased (Lanczos); None keeps the size.
 
@@ -45,11 +55,31 @@ class Picture:
         """
         import torch
 
-        rgb = self.rgb if size is None or tuple(size) == self.size else _resize(self.rgb, size)
+        rgb = filled(self.rgb, self.alpha)
+        if size is not None and tuple(size) != self.size:
+            rgb = _resize(rgb, size)
         planes = torch.from_numpy(rgb).permute(2, 0, 1)[None]
         if planes.dtype == torch.uint8:
             return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-        return planes.clone(memory_format=torch.contiguous_format)
+        return planes.clone(memory_format=torch.contiguous_format).clamp_(0, 1)
+
+    def passed_on(self, result: Picture, share: float) -> Picture:
+        """A result made of this picture, with this picture's profile and metadata.
+
+        Args:
+            result: any size.
+            share: from 0 to 1, how much of its colours beyond sRGB the result gets back; the method works within sRGB.
+        """
+        kept = replace(result, profile=self.profile, metadata=self.metadata)
+        if share == 0 or self.rgb.dtype == np.uint8:
+            return kept
+        beyond = self.rgb - self.rgb.clip(0, 1)
+        if not beyond.any():
+            return kept
+        if result.size != self.size:
+            beyond = _resampled(beyond, result.size)
+        rgb = result.rgb / np.float32(255) if result.rgb.dtype == np.uint8 else result.rgb
+        return replace(kept, rgb=rgb + np.float32(share) * beyond)
 
     def pil(self) -> Image.Image:
         """The picture as an 8-bit Pillow image, RGB, or RGBA where it has an alpha channel."""
@@ -88,8 +118,13 @@ def _resize(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         raise SettingsError(f"size {size[0]} x {size[1]}: a picture has at least one pixel; give sides of 1 or more")
     if rgb.dtype == np.uint8:
         return np.array(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
-    planes = [np.asarray(Image.fromarray(rgb[..., c]).resize(size, Image.Resampling.LANCZOS)) for c in range(3)]
-    return np.stack(planes, axis=-1).clip(0, 1)
+    return _resampled(rgb, size).clip(0, 1)
+
+
+def _resampled(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, 3) float32 at `size`, by Lanczos, which overshoots a little at edges."""
+    planes = [np.asarray(Image.fromarray(values[..., c]).resize(size, Image.Resampling.LANCZOS)) for c in range(3)]
+    return np.stack(planes, axis=-1)
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:

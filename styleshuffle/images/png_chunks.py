@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from .metadata import as_resource, iptc_of
-from .splicing import Piece, Spliced
+from .splicing import Piece, Spliced, as_file
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -62,7 +62,7 @@ def open_png(file: BinaryIO) -> PngFile | None:
     last = pieces[-1]
     if isinstance(last, tuple) and last[1] > end:
         pieces[-1] = (last[0], end)
-    png.file = Spliced(file, pieces)  # type: ignore[assignment]
+    png.file = as_file(Spliced(file, pieces))
     return png
 
 

@@ -1,8 +1,8 @@
 """The pixels of PNG files with 16 bits a channel.
 
-Pillow unpacks such files, but keeps 8 bits of each channel of RGB. Unpacked twice, once for the high bytes and once for the
-low ones, they are whole, and no further library is needed. Writing is simple enough to do here: filtered rows, packed by
-zlib (W3C, "Portable Network Graphics", third edition, sections 9 and 10).
+Pillow unpacks such files, but keeps 8 bits of each channel of RGB. Unpacked twice, once for the high bytes and once for
+the low ones, they are whole, and no further library is needed. Writing is simple enough to do here: filtered rows, packed
+by zlib (W3C, "Portable Network Graphics", third edition, sections 9 and 10).
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import struct
 import zlib
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageFile
 
 from .png_chunks import SIGNATURE, PngFile, chunk
+from .samples import Samples
 
 _GREY_ALPHA, _RGB, _RGB_ALPHA = 4, 2, 6
 _LOW_BYTES = {_GREY_ALPHA: "RGBA", _RGB: "RGB;16L", _RGB_ALPHA: "RGBA;16L"}
+BYTES_A_PIXEL = 40  # of memory while a deep file is read, measured and rounded up
 _ROWS = 2**22  # bytes filtered at a time
 
 
@@ -26,7 +27,7 @@ def is_deep(png: PngFile) -> bool:
     return png.depth == 16 and png.colour_type in _LOW_BYTES
 
 
-def with_low_bytes(image: Image.Image, png: PngFile) -> Image.Image:
+def with_low_bytes(image: ImageFile.ImageFile, png: PngFile) -> ImageFile.ImageFile:
     """A newly opened image of a deep file, made to unpack the low bytes of its channels.
 
     An image of grey with alpha gets four channels: the high and the low byte of the grey, and those of the alpha.
@@ -35,25 +36,25 @@ def with_low_bytes(image: Image.Image, png: PngFile) -> Image.Image:
     return image
 
 
-def joined(high: Image.Image, low: Image.Image, png: PngFile) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8] | None]:
-    """The pixels (H, W, 1) or (H, W, 3) and the alpha (H, W) of a file that was unpacked twice."""
+def joined(high: Image.Image, low: Image.Image, png: PngFile) -> Samples:
+    """The pixels of a file that was unpacked twice."""
     lows = np.array(low).astype(np.uint16)
     if png.colour_type == _GREY_ALPHA:
-        return (lows[..., :1] << 8) | lows[..., 1:2], _of_16_bits((lows[..., 2] << 8) | lows[..., 3])
+        return Samples((lows[..., :1] << 8) | lows[..., 1:2], _of_16_bits((lows[..., 2] << 8) | lows[..., 3]))
     values = (np.array(high).astype(np.uint16) << 8) | lows
     if png.colour_type == _RGB_ALPHA:
-        return np.ascontiguousarray(values[..., :3]), _of_16_bits(values[..., 3])
+        return Samples(np.ascontiguousarray(values[..., :3]), _of_16_bits(values[..., 3]))
     key = high.info.get("transparency")
     if isinstance(key, tuple):
-        return values, np.where((values == key).all(-1), 0, 255).astype(np.uint8)
-    return values, None
+        return Samples(values, np.where((values == key).all(-1), 0, 255).astype(np.uint8))
+    return Samples(values, None)
 
 
-def _of_16_bits(alpha: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+def _of_16_bits(alpha: np.ndarray) -> np.ndarray:
     return ((alpha.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def encoded(pixels: npt.NDArray[np.uint16]) -> bytes:
+def encoded(pixels: np.ndarray) -> bytes:
     """A PNG file of (H, W, 1) grey, (H, W, 2) grey with alpha, (H, W, 3) RGB or (H, W, 4) RGB with alpha."""
     height, width, channels = pixels.shape
     header = struct.pack(">LLBBBBB", width, height, 16, {1: 0, 2: _GREY_ALPHA, 3: _RGB, 4: _RGB_ALPHA}[channels], 0, 0, 0)
@@ -70,7 +71,7 @@ def encoded(pixels: npt.NDArray[np.uint16]) -> bytes:
     return b"".join([*parts, chunk(b"IDAT", packer.flush()), chunk(b"IEND", b"")])
 
 
-def _filtered(rows: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8], pixel: int) -> npt.NDArray[np.uint8]:
+def _filtered(rows: np.ndarray, above: np.ndarray, pixel: int) -> np.ndarray:
     """Each row as what a filter leaves of it, with the filter's number in front: the one with the smallest sum.
 
     Args:
@@ -89,9 +90,7 @@ def _filtered(rows: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8], pixel: 
     return result
 
 
-def _paeth(
-    left: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8], corner: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.uint8]:
+def _paeth(left: np.ndarray, above: np.ndarray, corner: np.ndarray) -> np.ndarray:
     """Of the three neighbours the one nearest to ``left + above - corner``."""
     a, b, c = (part.astype(np.int16) for part in (left, above, corner))
     to_left, to_above, to_corner = abs(b - c), abs(a - c), abs(a + b - 2 * c)

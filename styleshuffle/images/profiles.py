@@ -13,9 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-
-Array = npt.NDArray[np.float64]
 
 _ROWS = 2**20  # pixels converted at a time
 _TABLE = 4096  # steps of a curve that is inverted by a table
@@ -39,16 +36,16 @@ class Curve:
     """
 
     formula: tuple[float, ...] = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    table: Array | None = None
+    table: np.ndarray | None = None
 
-    def light(self, values: Array) -> Array:
+    def light(self, values: np.ndarray) -> np.ndarray:
         """Light of numbers; both are about [0, 1]."""
         if self.table is not None:
             return np.interp(values, np.linspace(0, 1, len(self.table)), self.table)
         g, a, b, c, d, e, f = self.formula
         return np.where(values >= d, np.maximum(a * values + b, 0) ** g + e, c * values + f)
 
-    def numbers(self, light: Array) -> Array:
+    def numbers(self, light: np.ndarray) -> np.ndarray:
         """Numbers in [0, 1] of light; what cannot be told is 0 or 1."""
         table = self.table
         if table is not None:
@@ -70,24 +67,24 @@ class MatrixProfile:
     """
 
     curves: tuple[Curve, Curve, Curve]
-    matrix: Array
+    matrix: np.ndarray
 
-    def to_srgb(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    def to_srgb(self, pixels: np.ndarray) -> np.ndarray:
         """(H, W, 3), uint8, uint16 or float in [0, 1], to sRGB as float32, which goes beyond [0, 1]."""
         decode = [_decoder(curve, pixels.dtype) for curve in self.curves]
 
-        def convert(some: npt.NDArray[np.generic]) -> Array:
+        def convert(some: np.ndarray) -> np.ndarray:
             light = np.stack([decode[channel](some[:, channel]) for channel in range(3)], axis=1)
             return _srgb_numbers(light @ self.matrix.T)
 
         return _by_rows(pixels, convert)
 
-    def from_srgb(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    def from_srgb(self, pixels: np.ndarray) -> np.ndarray:
         """sRGB (H, W, 3), uint8 or float that may go beyond [0, 1], to numbers of the profile in [0, 1], as float32."""
         inverse = np.linalg.inv(self.matrix)
         scale = 255.0 if pixels.dtype == np.uint8 else 1.0
 
-        def convert(some: npt.NDArray[np.generic]) -> Array:
+        def convert(some: np.ndarray) -> np.ndarray:
             light = _srgb_light(some.astype(np.float64) / scale) @ inverse.T
             return np.stack([self.curves[channel].numbers(light[:, channel]) for channel in range(3)], axis=1)
 
@@ -112,6 +109,17 @@ def matrix_profile(profile: bytes) -> MatrixProfile | None:
     except (KeyError, ValueError, struct.error):
         return None
     return _made((red, green, blue), np.stack(columns, axis=1))
+
+
+def grey_profile(profile: bytes) -> MatrixProfile | None:
+    """The same for an ICC profile of grey, applied to three equal channels; None if it has no curve, or is broken."""
+    if len(profile) < 132 or profile[16:20] != b"GRAY" or profile[20:24] != b"XYZ " or profile[36:40] != b"acsp":
+        return None
+    try:
+        curve = _curve(_tags(profile)[b"kTRC"])
+    except (KeyError, ValueError, struct.error):
+        return None
+    return MatrixProfile((curve, curve, curve), np.eye(3))
 
 
 def profile_of_gamma(gamma: float, chromaticities: tuple[float, ...] | None) -> MatrixProfile | None:
@@ -142,7 +150,7 @@ def profile_of_gamma(gamma: float, chromaticities: tuple[float, ...] | None) -> 
     return _made((curve, curve, curve), to_d50)
 
 
-def _made(curves: tuple[Curve, Curve, Curve], to_d50: Array) -> MatrixProfile | None:
+def _made(curves: tuple[Curve, Curve, Curve], to_d50: np.ndarray) -> MatrixProfile | None:
     matrix = np.linalg.inv(_SRGB_TO_D50) @ to_d50
     white = matrix.sum(1)
     if np.isfinite(white).all() and abs(white - 1).max() < 0.02:
@@ -152,7 +160,7 @@ def _made(curves: tuple[Curve, Curve, Curve], to_d50: Array) -> MatrixProfile | 
     return MatrixProfile(curves, matrix)
 
 
-# ------------------------------------------------------------------------------------------------------- parts of a profile
+# ----------------------------------------------------------------------------------------------------- parts of a profile
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:
@@ -161,7 +169,7 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
     return {name: profile[start : start + length] for name, start, length in places}
 
 
-def _xyz(tag: bytes) -> Array:
+def _xyz(tag: bytes) -> np.ndarray:
     if tag[:4] != b"XYZ ":
         raise ValueError("no XYZ")
     return np.array(struct.unpack(">3i", tag[8:20])) / 65536
@@ -205,28 +213,26 @@ SRGB_CURVE = Curve((2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045, 0.0, 0.0)
 # ---------------------------------------------------------------------------------------------------------------- numbers
 
 
-def _decoder(curve: Curve, dtype: np.dtype[np.generic]) -> Callable[[npt.NDArray[np.generic]], Array]:
+def _decoder(curve: Curve, dtype: np.dtype[np.generic]) -> Callable[[np.ndarray], np.ndarray]:
     """A function from numbers of a channel to light; for whole numbers a table."""
     if dtype.kind == "u":
-        most = np.iinfo(dtype).max  # type: ignore[type-var]
+        most = 2 ** (8 * dtype.itemsize) - 1
         table = curve.light(np.arange(most + 1) / most)
         return lambda values: table[values]
     return lambda values: curve.light(values.astype(np.float64))
 
 
-def _srgb_numbers(light: Array) -> Array:
+def _srgb_numbers(light: np.ndarray) -> np.ndarray:
     size = abs(light)
     return np.copysign(np.where(size <= 0.0031308, 12.92 * size, 1.055 * size ** (1 / 2.4) - 0.055), light)
 
 
-def _srgb_light(numbers: Array) -> Array:
+def _srgb_light(numbers: np.ndarray) -> np.ndarray:
     size = abs(numbers)
     return np.copysign(np.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4), numbers)
 
 
-def _by_rows(
-    pixels: npt.NDArray[np.generic], convert: Callable[[npt.NDArray[np.generic]], Array]
-) -> npt.NDArray[np.float32]:
+def _by_rows(pixels: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Convert (H, W, 3) some rows at a time, because floats of the whole picture take much memory."""
     result = np.empty(pixels.shape, np.float32)
     step = max(1, _ROWS // pixels.shape[1])

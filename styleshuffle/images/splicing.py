@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import io
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 Piece = bytes | tuple[int, int]
 """Bytes, or a range of the file: its start and its end."""
@@ -59,6 +59,11 @@ class Spliced(io.RawIOBase):
         part = self.read(len(buffer))
         buffer[: len(part)] = part
         return len(part)
+
+
+def as_file(spliced: Spliced) -> BinaryIO:
+    """The same, as the type that functions for files ask for."""
+    return cast(BinaryIO, spliced)
 
 
 def _length(piece: Piece) -> int:

@@ -10,10 +10,11 @@ from typing import Any, BinaryIO
 from . import exif
 from .metadata import iptc_of
 from .refusals import refusal
-from .splicing import Spliced
+from .splicing import Spliced, as_file
 from .tiff_tags import SUB_IFDS, Directory, TagFile
 
-_KIND, _OLD_KIND, _PHOTOMETRIC, _DNG_VERSION, _ICC, _XMP, _IPTC, _RESOURCES = 254, 255, 262, 50706, 34675, 700, 33723, 34377
+_KIND, _OLD_KIND, _PHOTOMETRIC, _DNG_VERSION = 254, 255, 262, 50706
+_ICC, _XMP, _IPTC, _RESOURCES = 34675, 700, 33723, 34377
 _RAW_PHOTOMETRICS = (32803, 34892)  # a mosaic of colour filters; its linear colours
 _RESOLUTION = (282, 283, 296)
 
@@ -102,13 +103,13 @@ def open_tiff(file: BinaryIO) -> TiffFile | None:
     file.seek(0)
     head = file.read(8) if tags.big else file.read(4)
     end = file.seek(0, 2)
-    view = Spliced(file, [head + start, (len(head) + len(start), end)])
+    view = as_file(Spliced(file, [head + start, (len(head) + len(start), end)]))
     whole = Directory(page.order, {**first.entries, **page.entries}, {**first.children, **page.children})
     whole.offset = page.offset
     for tag in set(whole.entries) - set(page.entries):
         if tag in exif.OF_THE_PIXELS and tag not in (_ICC, _XMP, _IPTC, _RESOURCES):
             del whole.entries[tag]
-    return TiffFile(view, whole, len(pages))  # type: ignore[arg-type]
+    return TiffFile(view, whole, len(pages))
 
 
 def _with_children(tags: TagFile, directory: Directory) -> list[Directory]:

@@ -1,38 +1,27 @@
 """The pixels of deep TIFF files (more than 8 bits a channel) that Pillow reduces to 8 bits or cannot read.
 
-Pillow's libtiff unpacks the data as rows of bytes, whatever its compression. What they mean is sorted out here: the order of
-bytes, differences between neighbours ("predictor"), strips and tiles, channels one by one or together, whole numbers and
-floats (TIFF revision 6.0, and Adobe's technical note 3 for differences of floats). tifffile does the same, but needs
+Pillow's libtiff unpacks the data as rows of bytes, whatever its compression. What they mean is sorted out here: the order
+of bytes, differences between neighbours ("predictor"), strips and tiles, channels one by one or together, whole numbers
+and floats (TIFF revision 6.0, and Adobe's technical note 3 for differences of floats). tifffile does the same, but needs
 imagecodecs (45 MB installed) for the LZW that photo editors write.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from .splicing import Piece, Spliced
+from .samples import Samples
+from .splicing import Piece, Spliced, as_file
 from .tiff_tags import LONG, SHORT, Directory, build
 
 _UNPACKED = (1, 5, 8, 32946, 32773, 34925, 50000)  # none, LZW, deflate (twice), PackBits, LZMA, Zstandard
 _ROWS_AT_ONCE = 2**26  # bytes given to libtiff at a time
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Pixels as a file has them.
-
-    Attributes:
-        pixels: (H, W, 1) grey or (H, W, 3) RGB; uint16, or float32 from 0 to 1.
-        alpha: (H, W) uint8, or None.
-    """
-
-    pixels: npt.NDArray[np.generic]
-    alpha: npt.NDArray[np.uint8] | None
+_COPIES, _RESULT_BYTES = 3, 24  # of the unpacked data; bytes a pixel
 
 
 @dataclass(frozen=True)
@@ -59,6 +48,13 @@ class _Layout:
     def segments(self) -> tuple[int, int]:
         """How many of them lie below and beside each other."""
         return -(-self.height // self.segment[1]), -(-self.width // self.segment[0])
+
+    @property
+    def memory(self) -> int:
+        """Bytes that it takes to read the picture, measured and rounded up."""
+        down, beside = self.segments
+        unpacked = down * beside * self.segment[0] * self.segment[1] * self.samples * self.bits // 8
+        return _COPIES * unpacked + _RESULT_BYTES * self.width * self.height
 
 
 def layout_of(page: Directory) -> _Layout | None:
@@ -131,7 +127,7 @@ def _unpacked(
     channels: int,
     layout: _Layout,
     order: str,
-) -> npt.NDArray[np.generic]:
+) -> np.ndarray:
     """The values of strips or tiles, one below the other: (rows, width, channels)."""
     row_bytes = width * channels * layout.bits // 8
     step = max(1, _ROWS_AT_ONCE // (row_bytes * heights[0]))
@@ -157,7 +153,7 @@ def _read(file: BinaryIO, place: int, length: int) -> bytes:
 
 def _by_libtiff(
     file: BinaryIO, places: list[tuple[int, int]], heights: list[int], row_bytes: int, compression: int
-) -> npt.NDArray[np.uint8]:
+) -> np.ndarray:
     """Unpack strips as if their rows were pixels of 8 bits."""
     channels = next(count for count in (4, 3, 1) if row_bytes % count == 0)
     page = Directory("<")
@@ -172,15 +168,13 @@ def _by_libtiff(
     page.put(279, LONG, counts)
     page.put(273, LONG, [0] * len(counts))
     end = len(build(page))
-    page.put(273, LONG, [end + sum(counts[:number]) for number in range(len(counts))])
+    page.put(273, LONG, list(accumulate(counts[:-1], initial=end)))
     pieces: list[Piece] = [build(page), *((place, place + count) for place, count in places)]
-    with Image.open(Spliced(file, pieces), formats=["TIFF"]) as image:  # type: ignore[arg-type]
+    with Image.open(as_file(Spliced(file, pieces)), formats=["TIFF"]) as image:
         return np.array(image)
 
 
-def _values(
-    rows: npt.NDArray[np.uint8], width: int, channels: int, layout: _Layout, order: str
-) -> npt.NDArray[np.generic]:
+def _values(rows: np.ndarray, width: int, channels: int, layout: _Layout, order: str) -> np.ndarray:
     """Rows of bytes as values (rows, width, channels)."""
     size = layout.bits // 8
     if layout.predictor == 3:
@@ -196,30 +190,28 @@ def _values(
     return values
 
 
-def _samples(values: npt.NDArray[np.generic], layout: _Layout, page: Directory) -> Samples:
+def _samples(values: np.ndarray, layout: _Layout, page: Directory) -> Samples:
     """Colours from 0 to 1, or of 16 bits, and the alpha channel."""
     colours = values[..., : layout.colours]
     extra = page.integers(338)
     alpha = None
     if layout.samples > layout.colours and (extra[:1] or (2,))[0] in (1, 2):
         alpha = _unit(values[..., layout.colours], layout, None)
-    pixels: npt.NDArray[np.generic]
+    pixels: np.ndarray
     if layout.bits == 16 and layout.kind in (1, 4) and (alpha is None or extra[:1] != (1,)):
         pixels = np.ascontiguousarray(colours)
         if layout.photometric == 0:
-            pixels = 65535 - pixels  # type: ignore[assignment,operator]
+            pixels = 65535 - pixels
     else:
         pixels = _unit(colours, layout, colours)
         if layout.photometric == 0:
-            pixels = 1 - pixels  # type: ignore[assignment,operator]
+            pixels = 1 - pixels
         if alpha is not None and extra[:1] == (1,):  # colours have been multiplied with the alpha
-            pixels = (pixels / np.maximum(alpha, 1e-6)[..., None]).clip(0, 1).astype(np.float32)  # type: ignore[operator]
+            pixels = (pixels / np.maximum(alpha, 1e-6)[..., None]).clip(0, 1).astype(np.float32)
     return Samples(pixels, None if alpha is None else (alpha * 255 + 0.5).astype(np.uint8))
 
 
-def _unit(
-    values: npt.NDArray[np.generic], layout: _Layout, whole: npt.NDArray[np.generic] | None
-) -> npt.NDArray[np.float32]:
+def _unit(values: np.ndarray, layout: _Layout, whole: np.ndarray | None) -> np.ndarray:
     """Values as floats from 0 to 1. Where the format leaves white open, the largest of `whole` is white."""
     floats = np.where(np.isfinite(values), values, 0).astype(np.float32).clip(0)
     most = 0.0 if whole is None else float(np.max(whole, where=np.isfinite(whole), initial=0))

@@ -106,7 +106,8 @@ class TagFile:
         self.order, self.big = order, version == 43
         if self.big and len(head) < 16:
             raise ValueError("cut short in its header")
-        self.first: int = struct.unpack(f"{order}Q", head[8:16])[0] if self.big else struct.unpack(f"{order}L", head[4:8])[0]
+        self._pointer = f"{order}Q" if self.big else f"{order}L"  # how offsets and counts are written
+        self.first: int = struct.unpack(self._pointer, head[8:16] if self.big else head[4:8])[0]
 
     def directories(self) -> Iterator[Directory]:
         """The chain of directories: the pages of a TIFF, or an EXIF's picture and its thumbnail."""
@@ -152,8 +153,9 @@ class TagFile:
         directory, budget = Directory(self.order, offset=offset), _MOST_BYTES
         for at in range(0, len(table), size):
             tag, kind = struct.unpack(f"{self.order}HH", table[at : at + 4])
-            number = struct.unpack(f"{self.order}{'Q' if self.big else 'L'}", table[at + 4 : at + (12 if self.big else 8)])[0]
-            value = table[at + (12 if self.big else 8) : at + size]
+            middle = at + (12 if self.big else 8)
+            number = struct.unpack(self._pointer, table[at + 4 : middle])[0]
+            value = table[middle : at + size]
             length = _SIZES.get(kind, 0) * number
             budget -= length
             if not length or budget < 0:
@@ -161,7 +163,7 @@ class TagFile:
             if length <= len(value):
                 directory.entries.setdefault(tag, Entry(kind, number, value[:length]))
                 continue
-            place = struct.unpack(f"{self.order}{'Q' if self.big else 'L'}", value)[0]
+            place = struct.unpack(self._pointer, value)[0]
             try:
                 directory.entries.setdefault(tag, Entry(kind, number, self._bytes(place, length), place))
             except ValueError:

@@ -1,16 +1,16 @@
 """Write TIFF files: RGB or grey, 8 or 16 bits a channel, with metadata.
 
-Pillow writes no RGB of 16 bits. Here a file is a directory of tags and strips of differences between neighbours, packed by
-deflate (TIFF revision 6.0; Adobe's technical note 2), which all editors read.
+Pillow writes no RGB of 16 bits. Here a file is a directory of tags and strips of differences between neighbours, packed
+by deflate (TIFF revision 6.0; Adobe's technical note 2), which all editors read.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from itertools import accumulate
 
 import numpy as np
-import numpy.typing as npt
 
 from .tiff_tags import LONG, RATIONAL, SHORT, Directory, Entry, build
 
@@ -19,7 +19,7 @@ _LARGEST = 2**32 - 2**16
 
 
 def encoded(
-    pixels: npt.NDArray[np.generic],
+    pixels: np.ndarray,
     base: Directory | None = None,
     blocks: Mapping[int, bytes | None] | None = None,
     dpi: tuple[float, float] | None = None,
@@ -64,11 +64,11 @@ def encoded(
     start += start % 2
     if start + sum(map(len, strips)) > _LARGEST:
         raise ValueError("it would have 4 GiB or more")
-    page.put(273, LONG, [start + sum(len(strip) for strip in strips[:number]) for number in range(len(strips))])
+    page.put(273, LONG, list(accumulate((len(strip) for strip in strips[:-1]), initial=start)))
     return b"".join([build(page).ljust(start, b"\0"), *strips])
 
 
-def _packed(rows: npt.NDArray[np.generic], order: str) -> bytes:
+def _packed(rows: np.ndarray, order: str) -> bytes:
     values = rows.astype(rows.dtype.newbyteorder("="))
-    values[:, 1:] = rows[:, 1:] - rows[:, :-1]  # type: ignore[operator]
-    return zlib.compress(values.astype(rows.dtype.newbyteorder(order)).tobytes(), 6)
+    values[:, 1:] = rows[:, 1:] - rows[:, :-1]
+    return zlib.compress(values.astype(f"{order}u{rows.dtype.itemsize}").tobytes(), 6)

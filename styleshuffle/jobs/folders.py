@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import MemoryShortage, SettingsError, WeightsError
 from ..files import errno_of, identity
-from ..images import read
+from ..images import SaveOptions, read
 from ..progress import Progress
 from .names import pictures_in, target_names
-from .pictures import Result, stylize_into
+from .pictures import DEFAULTS, Result, stylize_into
 
 if TYPE_CHECKING:
     from ..stylizer import Stylizer
@@ -105,6 +105,7 @@ def run_tasks(
     overwrite: bool = False,
     begin: Callable[[int, Task], None] = lambda index, task: None,
     progress: Callable[[Progress], None] | None = None,
+    options: SaveOptions = DEFAULTS,
 ) -> Iterator[Outcome]:
     """Stylize the pictures of a folder in order; yields the outcome of each.
 
@@ -116,25 +117,32 @@ def run_tasks(
         begin: called with the index and the task before each task.
         progress: called after each step of the current picture. An `Exception` from it fails that picture only;
             KeyboardInterrupt and the like stop the loop.
+        options: how the files are written.
 
     Raises:
         WeightsError, SettingsError: every picture would fail for the same reason.
     """
     for index, task in enumerate(tasks):
         begin(index, task)
-        outcome = _run(task, stylizer, overwrite, progress)
+        outcome = _run(task, stylizer, overwrite, progress, options)
         yield outcome
         if errno_of(outcome.error) in _DISK_FULL:
             return
 
 
-def _run(task: Task, stylizer: Stylizer, overwrite: bool, progress: Callable[[Progress], None] | None) -> Outcome:
+def _run(
+    task: Task,
+    stylizer: Stylizer,
+    overwrite: bool,
+    progress: Callable[[Progress], None] | None,
+    options: SaveOptions,
+) -> Outcome:
     try:
         if task.target.exists() and not overwrite:
             return Outcome(task, "exists")
         content = read(task.source)
         task.target.parent.mkdir(parents=True, exist_ok=True)
-        result = stylize_into(stylizer, content, str(task.source), task.target, overwrite, progress)
+        result = stylize_into(stylizer, content, str(task.source), task.target, overwrite, progress, options)
         return Outcome(task, "made", result)
     except MemoryShortage as error:
         return Outcome(task, "failed", error=error)

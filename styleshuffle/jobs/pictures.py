@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ..devices import is_out_of_memory
 from ..errors import PictureError
-from ..images import Picture, check_target, fit_size, write
+from ..images import Picture, SaveOptions, check_target, fit_size, write
 from ..progress import Progress
 from ..settings import Settings
 
 if TYPE_CHECKING:
     from ..stylizer import Stylizer
+
+DEFAULTS = SaveOptions()
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Result:
 
     Attributes:
         size: (width, height) in pixels.
-        warnings: what the format could not hold, one line each.
+        warnings: what was not read of the content, and what the format could not hold, one line each.
         seconds: how long it took.
     """
 
@@ -45,12 +47,14 @@ def stylize_into(
     target: Path | BinaryIO,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    options: SaveOptions = DEFAULTS,
 ) -> Result:
     """Stylize a picture and write it: into a file, or as PNG into a stream.
 
     Args:
         name: of the content, for messages.
         overwrite: replace a file that exists.
+        options: how the file is written.
 
     Raises:
         PictureError: there is too little memory to make the picture, or it cannot be written.
@@ -68,7 +72,7 @@ def stylize_into(
         side = max(fit_size(content.size, stylizer.settings.size))
         raise PictureError(f"{name}: out of memory at {side} pixels; give a smaller `size`") from error
     if isinstance(target, Path):
-        warnings = write(picture, target, overwrite=overwrite)
+        warnings = write(picture, target, overwrite=overwrite, options=options)
     else:
-        warnings = write(picture, target, format="png")
-    return Result(picture.size, tuple(warnings), time.monotonic() - began)
+        warnings = write(picture, target, format="png", options=options)
+    return Result(picture.size, (*content.notes, *warnings), time.monotonic() - began)
