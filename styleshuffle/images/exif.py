@@ -72,7 +72,7 @@ def mended(exif: bytes, size: tuple[int, int] | None = None, srgb: bool = True) 
         interop = details.children.get(INTEROP_IFD)
         if interop is not None and srgb and interop.data(_INTEROP_INDEX) == b"R03\0":  # Adobe RGB
             interop.put_bytes(_INTEROP_INDEX, b"R98\0", kind=2)
-    return build(_classic(directory))
+    return build(_classic(directory)) if directory.entries or directory.children else None
 
 
 def without_gps(exif: bytes) -> bytes | None:

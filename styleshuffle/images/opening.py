@@ -66,7 +66,7 @@ def of_file(file: BinaryIO, name: str, max_pixels: int) -> Opened:
         several = "pages" if tiff.pages > 1 else ""
         if layout is None:
             opened = of_image(_by_pillow(tiff.file, name, max_pixels), name, max_pixels)
-            return Opened(opened.image, None, {**opened.info, **tiff.info()}, several, opened.orientation)
+            return Opened(opened.image, None, {**opened.info, "exif": None, **tiff.info()}, several, opened.orientation)
         size = (layout.width, layout.height)
         check_needed(size, layout.memory, name, max_pixels)
         samples = tiff_pixels.read_samples(tiff.file, tiff.page, layout)
