@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 
-from .tiff_tags import EXIF_IFD, GPS_IFD, INTEROP_IFD, MAKER_NOTE, SHORT, Directory, TagFile, build
+from .tiff_tags import EXIF_IFD, GPS_IFD, INTEROP_IFD, LONG, MAKER_NOTE, SHORT, Directory, TagFile, build
 
 _ORIENTATION = 274
 _WIDTH, _HEIGHT, _COLOUR_SPACE, _INTEROP_INDEX = 0xA002, 0xA003, 0xA001, 1
@@ -66,7 +66,7 @@ def mended(exif: bytes, size: tuple[int, int] | None = None, srgb: bool = True) 
         if size is not None:
             for tag, side in zip((_WIDTH, _HEIGHT), size, strict=True):
                 if tag in details.entries:
-                    details.put(tag, SHORT if side < 65536 else 4, [side])
+                    details.put(tag, LONG, [side])  # libtiff wants it long
         if _COLOUR_SPACE in details.entries:
             details.put(_COLOUR_SPACE, SHORT, [1 if srgb else 65535])
         interop = details.children.get(INTEROP_IFD)
