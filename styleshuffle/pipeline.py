@@ -130,8 +130,11 @@ class Pipeline:
             del draft  # the votes are large, and only the start needs them
             for number, result in enumerate(steps, start=1):
                 report.refinement(number, result)
+            result = self._rimless(result, guide)
             if self.steps_by_kind[0]:
                 result = torch.lerp(result, match_moments(result, colours), _COLOURS_BACK).clamp_(0, 1)
+        else:
+            result = self._rimless(result, guide)
         result = self._brushed(result, guide, style)
         if self.settings.palette and self.settings.tone:
             result = within(result, palette, self._soft).clamp_(0, 1)
@@ -243,6 +246,12 @@ class Pipeline:
         if share:
             picture = match_palette(picture, palette, share)
         return picture.clamp(0, 1)
+
+    def _rimless(self, picture: Tensor, guide: Guide) -> Tensor:
+        """A picture (3, H, W) without halos along the content's edges."""
+        if guide.evener is None:
+            return picture
+        return guide.evener.without_rims(picture, self._soft * self.settings.evening)
 
     def _brushed(self, picture: Tensor, guide: Guide, style: PreparedStyle) -> Tensor:
         """A refined picture (3, H, W) with the contrast of the style's strokes where the content is flat."""

@@ -214,7 +214,7 @@ class Settings:
         0.5, float, "How far strokes in flat places of the content get the contrast of the style's own."
     )
     strokes: float = _setting(
-        0.8, float, "How far wide flat places of the content are laid in with strokes twice as wide."
+        1.0, float, "How far wide flat places of the content are laid in with strokes twice as wide."
     )
     palette: float = _setting(
         0.9, float, "How far the decoded picture's colours go to the style's own distribution, at strength 0.5."

@@ -15,12 +15,13 @@ from .devices import PIXEL_COSTS, check_memory, choose_device
 from .errors import SettingsError, WeightsError
 from .images import Picture, fit_size, from_result, read
 from .networks.decoder import load_compact_decoder, load_decoder
+from .networks.precision import choose_precision, computing_in
 from .networks.refiner import LEVELS as REFINED_LEVELS
 from .networks.refiner import Refiner, load_compact_refiner, load_refiner
 from .networks.vgg import VGG, load_encoder
 from .pipeline import Pipeline, PreparedStyle
 from .progress import Progress
-from .settings import Settings, settings_from
+from .settings import LEARNED_STEPS, Settings, settings_from
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +41,7 @@ class Stylizer(Pipeline):
     Args:
         settings: how to stylize. Settings can also be given by name; these replace those in `settings`.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+        precision: "float32", "bfloat16", on a GPU "float16", or "auto": bfloat16 on a CPU that has instructions for it.
         encoder: "compact" or "vgg19".
         weights: a file with the encoder's weights; default: the bundled ones, or torchvision's VGG-19, downloaded once.
         convention: the input that VGG-19's weights expect, "caffe" or "torchvision"; default: detected.
@@ -60,6 +62,7 @@ class Stylizer(Pipeline):
         settings: Settings | None = None,
         *,
         device: str = "auto",
+        precision: str = "auto",
         encoder: str = "compact",
         weights: str | Path | None = None,
         convention: str | None = None,
@@ -81,11 +84,14 @@ class Stylizer(Pipeline):
         elif own:
             chain = load_compact_decoder(net)
         _check_optimizer(settings, has_decoder=chain is not None)
+        refined = _refiner(settings, net, refiner, own)
+        gradients = chain is None or settings.refine_steps(refined is not None) > (LEARNED_STEPS if refined else 0)
+        dtype = choose_precision(precision, place, gradients)
         super().__init__(
             settings,
-            _placed(net, place),
-            chain and _placed(chain, place),
-            _refiner(settings, net, refiner, own, place),
+            _placed(net, place, dtype),
+            chain and _placed(chain, place, dtype),
+            refined and _placed(refined, place, dtype),
         )
         self._style: Picture | None = None
         self._prepared: dict[tuple[int, int], PreparedStyle] = {}
@@ -167,10 +173,8 @@ def _check_optimizer(settings: Settings, has_decoder: bool) -> None:
         )
 
 
-def _refiner(
-    settings: Settings, encoder: VGG, path: str | Path | None, bundled: bool, place: torch.device
-) -> Refiner | None:
-    """The refiner on its device, or None if the encoder or the levels have none."""
+def _refiner(settings: Settings, encoder: VGG, path: str | Path | None, bundled: bool) -> Refiner | None:
+    """The refiner, or None if the encoder or the levels have none."""
     has_levels = set(REFINED_LEVELS) <= set(settings.levels)
     if path is not None and not (has_levels and settings.refines_learned):
         raise SettingsError(
@@ -178,8 +182,8 @@ def _refiner(
         )
     if not settings.refines_learned or not has_levels or (path is None and not bundled):
         return None
-    return _placed(load_compact_refiner(encoder) if path is None else load_refiner(encoder, path), place)
+    return load_compact_refiner(encoder) if path is None else load_refiner(encoder, path)
 
 
-def _placed(net: Network, device: torch.device) -> Network:
-    return net.to(device).to(memory_format=torch.channels_last)
+def _placed(net: Network, device: torch.device, dtype: torch.dtype) -> Network:
+    return computing_in(net.to(device).to(memory_format=torch.channels_last), dtype)

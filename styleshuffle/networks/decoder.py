@@ -12,6 +12,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from .precision import as_weights
 from .vgg import VGG, check_fingerprint, fingerprinted, load_into
 from .weights import load_bundled, load_tensors, save_tensors
 
@@ -54,7 +55,7 @@ class Decoder(nn.Module):
             features of the next finer level, (N, C', 2H, 2W), at least 0; for level 1 the picture (N, 3, H, W), RGB,
             about in [0, 1]: it can overshoot.
         """
-        return self.segments[str(level)](features)
+        return self.segments[str(level)](as_weights(features, self)).to(features.dtype)
 
 
 def _segment(channels: int, widths: tuple[int, ...], last: bool) -> nn.Sequential:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad, pixel_shuffle, pixel_unshuffle
 
 from ..errors import WeightsError
+from .precision import as_weights
 from .vgg import VGG, check_fingerprint, fingerprinted, load_into
 from .weights import load_bundled, load_tensors, save_tensors
 
@@ -51,7 +52,9 @@ class Refiner(nn.Module):
         Returns:
             the changed picture, (N, 3, H, W), in [0, 1] or a little beyond.
         """
-        return picture + without_grid(self.stages[min(step, len(self.stages) - 1)](picture, residuals))
+        stage = self.stages[min(step, len(self.stages) - 1)]
+        change = stage(as_weights(picture, self), {level: as_weights(own, self) for level, own in residuals.items()})
+        return picture + without_grid(change.to(picture.dtype))
 
 
 class Stage(nn.Module):

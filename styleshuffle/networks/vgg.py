@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ..errors import SettingsError, WeightsError
 from ..settings import CONVENTIONS, ENCODERS
+from .precision import as_weights
 from .weights import load_bundled, load_tensors
 
 COMPACT_WIDTHS = ((16, 32), (64, 64), (128, 128, 128, 128), (256,))
@@ -94,11 +95,11 @@ class VGG(nn.Module):
         """
         wanted = {self.taps[level]: level for level in levels}
         features: dict[int, Tensor] = {}
-        x = (picture - self.mean) / self.deviation
+        x = as_weights((picture - self.mean) / self.deviation, self)
         for index in self.order:
             x = self.features[index](x)
             if index in wanted:
-                features[wanted[index]] = x
+                features[wanted[index]] = x.to(picture.dtype)
                 if len(features) == len(wanted):
                     break
         return features

@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _SAMPLE = 4096  # positions that the axes of patches are found from, about
-_BLOCK = 65536  # positions described at a time
 
 
 @dataclass(frozen=True)
@@ -59,19 +58,16 @@ class Describer:
         return torch.cat([described, root * values, last], 1)
 
     def _described(self, features: Tensor) -> Tensor:
-        unit = _unit_positions(features, self.channel_axes)
-        rows = max(1, _BLOCK // features.shape[2])
-        padded = reflect(unit, self.patch // 2)
-        halo = self.patch - 1
-        blocks = [
-            self._patches(padded[:, top : top + min(rows, features.shape[1] - top) + halo])
-            for top in range(0, features.shape[1], rows)
-        ]
-        return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+        return self._patches(reflect(_unit_positions(features, self.channel_axes), self.patch // 2))
 
     def _patches(self, padded: Tensor, step: int = 1) -> Tensor:
-        patches = F.unfold(padded[None], self.patch, stride=step)[0].T / self.patch
-        return patches.contiguous() if self.patch_axes is None else F.normalize(patches @ self.patch_axes, dim=1)
+        if self.patch_axes is None:
+            return (F.unfold(padded[None], self.patch, stride=step)[0].T / self.patch).contiguous()
+        # a convolution makes the same products without the patches, in a fraction of the time and the memory
+        kernel = self.patch_axes.T.unflatten(1, (-1, self.patch, self.patch)).contiguous(memory_format=torch.channels_last)
+        last = padded[None].contiguous(memory_format=torch.channels_last)
+        described = F.conv2d(last, kernel, stride=step)[0].permute(1, 2, 0).flatten(0, 1)
+        return F.normalize(described, dim=1)
 
 
 def fit_describer(features: Tensor, patch: int, channels: int, length: int) -> Describer:
@@ -88,13 +84,24 @@ def fit_describer(features: Tensor, patch: int, channels: int, length: int) -> D
 
 def instance_normalise(features: Tensor) -> Tensor:
     """Features (C, H, W) with mean 0 and deviation 1 in each channel; constant channels become 0."""
-    deviation, mean = torch.std_mean(features, (1, 2), correction=0, keepdim=True)
-    return (features - mean) / deviation.clamp_min(1e-5 * float(deviation.max().clamp_min(1e-12)))
+    mean, deviation = _spread(features)
+    return (features - mean[:, None, None]) / deviation[:, None, None]
+
+
+def _spread(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (C) of features (C, H, W), the deviation never 0."""
+    flat = features.flatten(1)
+    mean = flat.mean(1)
+    deviation = (flat - mean[:, None]).square_().mean(1).sqrt_()  # torch.std_mean takes ten times as long
+    return mean, deviation.clamp_min(1e-5 * float(deviation.max().clamp_min(1e-12)))
 
 
 def _unit_positions(features: Tensor, axes: Tensor) -> Tensor:
-    projected = torch.einsum("chw,ck->khw", instance_normalise(features), axes)
-    return F.normalize(projected, dim=0, eps=1e-6)
+    """Unit vectors (c, H, W): instance-normalised features (C, H, W) along the axes (C, c)."""
+    mean, deviation = _spread(features)
+    scaled = (axes / deviation[:, None]).T
+    projected = torch.addmm(-(scaled @ mean)[:, None], scaled, features.flatten(1))
+    return F.normalize(projected, dim=0, eps=1e-6).unflatten(1, features.shape[1:])
 
 
 def _principal_axes(square: Tensor, count: int) -> Tensor:

@@ -6,16 +6,9 @@ coarser than a stroke by what the content asks for, and keeps what is finer:
 
     v' = v + S(W(v) - v)
 
-W and S are guided filters (He, Sun and Tang, "Guided image filtering", ECCV 2010) with the content's luminance as their
-guide, W wide, S as wide as a stroke. A guided filter replaces v, in each window, by the linear function a I + b of the
-guide I that is nearest to it,
-
-    a = cov(I, v) / (var(I) + epsilon),   b = mean(v) - a mean(I),
-
-and averages a and b over the windows that overlap at a position: an edge of the content stays an edge, and everything
-else becomes smooth. Means over windows are taken on a grid as coarse as the radius allows (He and Sun, "Fast guided
-filter", 2015), so the time is linear in the positions, whatever the radius. To make a transport map regular is the aim of
-Ferradans et al. ("Regularized discrete optimal transport", 2014); here it is the transported features.
+W and S are guided filters (see `guided`) with the content's luminance as their guide, W wide, S as wide as a stroke. To
+make a transport map regular is the aim of Ferradans et al. ("Regularized discrete optimal transport", 2014); here it is
+the transported features.
 
 Features are evened along the few principal axes of the style that hold most of it. Evening takes contrast away, as the
 averaging of votes does, so mean and deviation along all axes are set to the style's again.
@@ -26,17 +19,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .filters import box_mean
+from .guided import applied, coarseness, coefficients, guided_filter, pooled
 from .moments import Moments
+from .rims import rims
 from .tones import luminance
 
 _WIDE = 1 / 11  # radius of W, of the picture's long side
 _STROKE = 1 / 68  # radius of S, likewise
 _EPSILON = 1e-3  # variance of the guide, in [0, 1]^2, that makes an edge
-_CELLS, _STROKE_CELLS = 4, 2  # radii of W and S on their coarse grids, at least
+_STROKE_CELLS = 2  # radius of S on its coarse grid, at least
 _AXES = (4, 16)  # at least and at most; an eighth of the channels
 _GAIN = 3.0  # at most, on a deviation that evening and averaged votes have made smaller
 _SAMPLE = 4096  # positions that deviations are taken from, about
@@ -82,6 +75,10 @@ class Evener:
         """A picture (3, H, W) of the content's size, evened by a share from 0 to 1."""
         return torch.add(values, self._change(values), alpha=share)
 
+    def without_rims(self, values: Tensor, share: float) -> Tensor:
+        """A picture (3, H, W) without halos, see `rims`, by a share from 0 to 1."""
+        return torch.sub(values, rims(values, self.guide), alpha=share)
+
     def features(self, rows: Tensor, height: int, axes: Axes, share: float) -> Tensor:
         """Features as rows (h w, C), on a grid of that height that divides the picture's, evened by a share."""
         along = axes.main.T @ rows.T
@@ -101,49 +98,10 @@ class Evener:
     def _change(self, values: Tensor) -> Tensor:
         """S(W(v) - v) of values (k, h, w), with W on the grid of S."""
         step = self.guide.shape[1] // values.shape[1]
-        guide = _pool(self.guide, step)
+        guide = pooled(self.guide, step)
         wide, stroke = (max(least, size * self.side / step) for least, size in ((2, _WIDE), (1, _STROKE)))
-        factor = _factor(stroke, _STROKE_CELLS)
-        coarse, coarse_guide = _pool(values, factor), _pool(guide, factor)
+        factor = coarseness(stroke, _STROKE_CELLS)
+        coarse, coarse_guide = pooled(values, factor), pooled(guide, factor)
         change = guided_filter(coarse, coarse_guide, wide / factor, _EPSILON) - coarse
-        slope, offset = _coefficients(change, coarse_guide, max(1, round(stroke / factor)), _EPSILON)
-        return _applied(slope, offset, factor, guide)
-
-
-def guided_filter(values: Tensor, guide: Tensor, radius: float, epsilon: float) -> Tensor:
-    """Values (C, H, W), smoothed except at the edges of a guide (1, H, W); see this module's text.
-
-    Args:
-        radius: of the windows, in positions, at least 1.
-        epsilon: variance of the guide below which it counts as flat.
-    """
-    factor = _factor(radius, _CELLS)
-    slope, offset = _coefficients(_pool(values, factor), _pool(guide, factor), max(1, round(radius / factor)), epsilon)
-    return _applied(slope, offset, factor, guide)
-
-
-def _factor(radius: float, cells: int) -> int:
-    return max(1, int(radius / cells))
-
-
-def _coefficients(values: Tensor, guide: Tensor, radius: int, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Slope a and offset b of the guided filter, both (C, H, W), averaged over the windows at each position."""
-    mean, mean_guide = box_mean(values, radius), box_mean(guide, radius)
-    variance = box_mean(guide.square(), radius) - mean_guide.square()
-    slope = box_mean(values * guide, radius).addcmul_(mean, mean_guide, value=-1).div_(variance + epsilon)
-    offset = mean.addcmul_(slope, mean_guide, value=-1)
-    return box_mean(slope, radius), box_mean(offset, radius)
-
-
-def _applied(slope: Tensor, offset: Tensor, factor: int, guide: Tensor) -> Tensor:
-    """slope . guide + offset, where both lie on a grid that is coarser by a factor."""
-    if factor > 1:
-        height, width = guide.shape[1:]
-        both = torch.cat([slope, offset])[None]
-        large = F.interpolate(both, scale_factor=factor, mode="bilinear", align_corners=False)[0, :, :height, :width]
-        slope, offset = large.chunk(2)
-    return torch.addcmul(offset, slope, guide)
-
-
-def _pool(values: Tensor, factor: int) -> Tensor:
-    return F.avg_pool2d(values[None], factor, ceil_mode=True)[0] if factor > 1 else values
+        slope, offset = coefficients(change, coarse_guide, max(1, round(stroke / factor)), _EPSILON)
+        return applied(slope, offset, factor, guide)

@@ -13,9 +13,38 @@ _FINEST_SIGMA = 2.0  # positions, of a blur on a coarser grid
 
 def box_mean(values: Tensor, radius: int) -> Tensor:
     """Mean over windows of 2 radius + 1 positions a side, (C, H, W) as ``values``; at the border over what there is."""
-    for kernel, padding in (((2 * radius + 1, 1), (radius, 0)), ((1, 2 * radius + 1), (0, radius))):
-        values = F.avg_pool2d(values[None], kernel, 1, padding, count_include_pad=False)[0]
+    for dimension in (1, 2):
+        values = _window_sums(values, radius, dimension) / _window_sizes(values, radius, dimension)
     return values
+
+
+def _window_sums(values: Tensor, radius: int, dimension: int) -> Tensor:
+    """Sums over windows of 2 radius + 1 positions along a dimension, zeros beyond the border.
+
+    By sums over 1, 2, 4, ... positions, so the time grows with the logarithm of the radius.
+    """
+    length, window = values.shape[dimension], 2 * radius + 1
+    sums = F.pad(values, (radius, radius) if dimension == 2 else (0, 0, radius, radius))
+    total, start, width = None, 0, 1
+    while width <= window:
+        if window & width:
+            part = sums.narrow(dimension, start, length)
+            total = part.clone() if total is None else total.add_(part)
+            start += width
+        width *= 2
+        if width <= window:
+            rest = sums.shape[dimension] - width // 2
+            sums = sums.narrow(dimension, 0, rest) + sums.narrow(dimension, width // 2, rest)
+    assert total is not None  # a window has a position at least
+    return total
+
+
+def _window_sizes(values: Tensor, radius: int, dimension: int) -> Tensor:
+    """How many positions such a window has, for each position along the dimension, to divide values (C, H, W) by."""
+    last = values.shape[dimension] - 1
+    places = torch.arange(last + 1, device=values.device)
+    sizes = (places + radius).clamp_max_(last) - (places - radius).clamp_min_(0) + 1
+    return sizes.to(values.dtype).view((1, -1, 1) if dimension == 1 else (1, 1, -1))
 
 
 def gaussian(values: Tensor, sigma: float) -> Tensor:

@@ -27,9 +27,10 @@ from .style import StyleLevel
 EXACT = 4096  # positions on either side up to which all pairs are compared
 _ENTROPIES = (0.03, 0.01, 0.005)  # Sinkhorn's epsilon, in units of cosine, falling so that it converges
 _SCALINGS = 5  # at each epsilon
-_TINY = 1e-20
-_LEAST = -46.0  # its logarithm; keeps denormal numbers out, which are slow
-_BLOCK = 65536  # positions compared at a time
+_SAMPLE = 1024  # content positions that prices are taken from, at least, where there are so many
+_TINY = 1e-20  # of a kernel; keeps denormal numbers out, which are slow
+_ROWS = 256  # content positions compared with all of the style's at a time, so that their block stays in the cache
+_BLOCK = 65536  # positions compared with a single style position each at a time
 _STIR = 0.5  # norm of what a seed adds to unit descriptors
 
 
@@ -106,28 +107,36 @@ def match_all(
     """The field over all pairs.
 
     Args:
-        content, style: descriptors (N, d) and (N', d); N and N' at most about `EXACT`, because the memory is N x N'.
+        content, style: descriptors (N, d) and (N', d); N and N' at most about `EXACT`, because the time is N x N'.
         grids: height and width of content and style.
         usage_penalty: lambda >= 0, in units of cosine.
         before: a field of nearly the same descriptors, whose prices are then only brought up to date.
     """
-    similarity = content @ style.T
-    prices = torch.zeros_like(similarity[0]) if before is None else before.prices.flatten()
+    prices = torch.zeros_like(style[:, 0]) if before is None else before.prices.flatten()
     if usage_penalty > 0:
+        sample = content[:: max(1, len(content) // _SAMPLE) | 1]
         for entropy in _ENTROPIES if before is None else _ENTROPIES[-1:]:
-            # the prices so far go into the kernel, so that the factors on top of them stay within float32
-            priced = similarity + prices
-            kernel = priced.sub_(priced.amax(1, keepdim=True)).div_(entropy).clamp_min_(_LEAST).exp_()
-            exponent = usage_penalty / (usage_penalty + entropy)
-            relaxed = (-prices / (usage_penalty + entropy)).exp()
-            factors = torch.ones_like(prices)
-            for _ in range(_SCALINGS):
-                rows = (kernel @ factors).reciprocal_()
-                used = (rows @ kernel).mul_(len(style) / len(content)).clamp_min_(_TINY)
-                factors = used.pow_(-exponent).mul_(relaxed)
-            prices = prices + factors.log_().mul_(entropy)
-    match = similarity.add_(prices).argmax(1)
+            prices = _updated(prices, sample, style, usage_penalty, entropy)
+    match = torch.cat([torch.addmm(prices, some, style.T).argmax(1) for some in content.split(_ROWS)])
     return NNF(match.view(grids[0]), prices.view(grids[1]))
+
+
+def _updated(prices: Tensor, content: Tensor, style: Tensor, usage_penalty: float, entropy: float) -> Tensor:
+    """Prices after some Sinkhorn scalings at an entropy."""
+    # the prices so far go into the kernel, so that the factors on top of them stay within float32
+    kernel = [
+        torch.addmm(prices / entropy, some, style.T, alpha=1 / entropy).softmax(1).clamp_min_(_TINY)
+        for some in content.split(_ROWS)
+    ]
+    exponent = usage_penalty / (usage_penalty + entropy)
+    relaxed = (-prices / (usage_penalty + entropy)).exp()
+    factors = torch.ones_like(prices)
+    for _ in range(_SCALINGS):
+        used = torch.zeros_like(prices)
+        for block in kernel:
+            used += (block @ factors).reciprocal_() @ block
+        factors = used.mul_(len(style) / len(content)).clamp_min_(_TINY).pow_(-exponent).mul_(relaxed)
+    return prices + factors.log_().mul_(entropy)
 
 
 def match_counting(content: Tensor, style: Tensor, grids: tuple[Grid, Grid], usage_penalty: float, patch: int) -> NNF:
@@ -233,6 +242,9 @@ def _keep_better(candidates: Tensor, content: Tensor, style: Tensor, prices: Ten
 
 def _scores(content: Tensor, style: Tensor, prices: Tensor, match: Tensor) -> Tensor:
     similarity = torch.cat(
-        [(some * style[index]).sum(1) for some, index in zip(content.split(_BLOCK), match.split(_BLOCK), strict=True)]
+        [
+            (some * style.index_select(0, index)).sum(1)
+            for some, index in zip(content.split(_BLOCK), match.split(_BLOCK), strict=True)
+        ]
     )
-    return similarity + prices[match]
+    return similarity + prices.index_select(0, match)
