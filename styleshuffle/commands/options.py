@@ -68,6 +68,9 @@ def saving_options(command: Any) -> Any:
             ),
             click.option("--strip", is_flag=True, help="Leave out the content's EXIF, XMP, IPTC and resolution."),
             click.option("--strip-gps", is_flag=True, help="Leave out where the photograph was taken."),
+            click.option(
+                "--all-frames", is_flag=True, help="Stylize all frames of GIF, WebP and PNG, not only the first."
+            ),
         ]
     ):
         command = option(command)

@@ -107,6 +107,7 @@ def main(
     profile: str,
     strip: bool,
     strip_gps: bool,
+    all_frames: bool,
     overwrite: bool,
     quiet: bool,
     verbose: bool,
@@ -129,7 +130,7 @@ def main(
         if file is not None and not os.path.isfile(file):
             raise WeightsError(f"{file}: no such weights file; check the path")
     networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
-    saving = {"depth": depth, "profile": profile, "strip": strip, "strip_gps": strip_gps}
+    saving = {"depth": depth, "profile": profile, "strip": strip, "strip_gps": strip_gps, "all_frames": all_frames}
     settings, networks = Settings(**values), {"device": device, **networks}
     request = _Request(console, content, style, output, settings, networks, saving, overwrite)
     if os.path.isdir(content):
@@ -156,9 +157,10 @@ class _Request:
 
     def read_style(self) -> Picture:
         from .. import images
+        from ..jobs.pictures import unread
 
         style = images.read(self.style)
-        for note in style.notes:
+        for note in unread(style, self.style, style=True):
             self.console.warn(note)
         return style
 
@@ -171,13 +173,13 @@ class _Request:
 
 def _stylize_picture(request: _Request) -> None:
     from .. import images
-    from ..jobs.pictures import check_result_target, stylize_into
+    from ..jobs.pictures import check_result_target, read_content, stylize_into
 
     console = request.console
     target = _target(request)
-    picture = images.read(_stdin() if request.content == "-" else request.content)
-    style = request.read_style()
     options = images.SaveOptions(**request.saving)
+    picture = read_content(_stdin() if request.content == "-" else request.content, options)
+    style = request.read_style()
     if target is not None:
         if _ends_as_folder(request.output):
             _make_folder(target.parent)
@@ -200,7 +202,8 @@ def _stylize_folder(request: _Request) -> None:
 
     output = _output_folder(request)
     style = request.read_style()
-    plan = plan_folder(Path(request.content), output, Path(request.style), request.overwrite)
+    all_frames = request.saving["all_frames"]
+    plan = plan_folder(Path(request.content), output, Path(request.style), request.overwrite, all_frames)
     if plan.empty:
         missing = "no picture but the style" if plan.style_left_out else "no picture"
         reason = f"{missing} in this folder; name a folder with {listing(images.READABLE)} files"
@@ -280,9 +283,11 @@ def _work(source: Path, settings: Settings) -> float:
 
 def _target(request: _Request) -> Path | None:
     """The file that the result goes to; None is stdout. Refuses a file that cannot be written."""
-    from ..images import WRITABLE
+    from ..images import ANIMATED, WRITABLE
     from ..jobs.names import default_name
 
+    all_frames = request.saving["all_frames"]
+    writable = {*WRITABLE, *ANIMATED} if all_frames else set(WRITABLE)
     if request.output == "-":
         if sys.stdout is None or sys.stdout.isatty():
             raise click.UsageError("-o -: standard output is a terminal or closed; add > out.png, or name a file")
@@ -291,9 +296,9 @@ def _target(request: _Request) -> Path | None:
     if os.path.isdir(request.output) or _ends_as_folder(request.output):
         if request.content == "-":
             raise click.UsageError(f"-o {request.output}: a picture from standard input has no name; name the file too")
-        target = target / default_name(Path(Path(request.content).name))
-    elif target.suffix.lower() not in WRITABLE:
-        raise click.UsageError(f"-o {request.output}: end it in one of {listing(WRITABLE)}, or in / for a folder")
+        target = target / default_name(Path(Path(request.content).name), all_frames)
+    elif target.suffix.lower() not in writable:
+        raise click.UsageError(f"-o {request.output}: end it in one of {listing(writable)}, or in / for a folder")
     existing = identity(target)
     for path, what in (request.content, "content"), (request.style, "style"):
         if existing is not None and existing == identity(path):

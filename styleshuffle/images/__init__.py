@@ -7,8 +7,9 @@ nothing. A picture that cannot be read or written is refused with a one-line `Pi
 torch is imported only where a tensor is made, so that importing this room stays fast.
 """
 
+from .animation import Animation, read_frames, write_frames
 from .arrays import from_result, to_pil
-from .formats import READABLE, WRITABLE
+from .formats import ANIMATED, READABLE, WRITABLE
 from .limits import MAX_PIXELS
 from .picture import Picture, fit_size
 from .reading import read
@@ -16,15 +17,19 @@ from .save_options import SaveOptions
 from .writing import check_target, write
 
 __all__ = [
+    "ANIMATED",
     "MAX_PIXELS",
     "READABLE",
     "WRITABLE",
+    "Animation",
     "Picture",
     "SaveOptions",
     "check_target",
     "fit_size",
     "from_result",
     "read",
+    "read_frames",
     "to_pil",
     "write",
+    "write_frames",
 ]

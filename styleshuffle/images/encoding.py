@@ -41,6 +41,21 @@ class Plate:
     metadata: Metadata = NOTHING
     losses: list[str] = field(default_factory=list)
 
+    def png_chunks(self) -> list[bytes]:
+        """Profile and metadata as chunks of a PNG file."""
+        metadata, chunks = self.metadata, []
+        if self.profile:
+            chunks.append(png_chunks.profile_chunk(self.profile))
+        if metadata.dpi:
+            chunks.append(png_chunks.resolution_chunk(metadata.dpi))
+        if metadata.exif:
+            chunks.append(png_chunks.chunk(b"eXIf", metadata.exif))
+        if metadata.xmp:
+            chunks.append(png_chunks.xmp_chunk(metadata.xmp))
+        if metadata.iptc:
+            chunks.append(png_chunks.iptc_chunk(metadata.iptc))
+        return chunks
+
     @property
     def image(self) -> Image.Image:
         """The pixels, of 8 bits, for Pillow."""
@@ -97,18 +112,7 @@ def _after_headers(jpeg: bytes) -> int:
 def _png(plate: Plate) -> bytes:
     deep = plate.pixels.dtype == np.uint16
     content = png_pixels.encoded(plate.pixels) if deep else _saved(plate.image, "PNG")
-    metadata, chunks = plate.metadata, []
-    if plate.profile:
-        chunks.append(png_chunks.profile_chunk(plate.profile))
-    if metadata.dpi:
-        chunks.append(png_chunks.resolution_chunk(metadata.dpi))
-    if metadata.exif:
-        chunks.append(png_chunks.chunk(b"eXIf", metadata.exif))
-    if metadata.xmp:
-        chunks.append(png_chunks.xmp_chunk(metadata.xmp))
-    if metadata.iptc:
-        chunks.append(png_chunks.iptc_chunk(metadata.iptc))
-    return png_chunks.with_chunks(content, chunks)
+    return png_chunks.with_chunks(content, plate.png_chunks())
 
 
 def _tiff(plate: Plate) -> bytes:
@@ -119,7 +123,12 @@ def _tiff(plate: Plate) -> bytes:
 
 
 def _webp(plate: Plate) -> bytes:
-    return _saved(plate.image, "WEBP", quality=95, icc_profile=plate.profile or b"", **_blocks(plate, "WebP"))
+    return _saved(plate.image, "WEBP", quality=95, icc_profile=plate.profile or b"", **webp_blocks(plate))
+
+
+def webp_blocks(plate: Plate) -> dict[str, Any]:
+    """The metadata as Pillow takes it for WebP."""
+    return _blocks(plate, "WebP")
 
 
 def _avif(plate: Plate) -> bytes:

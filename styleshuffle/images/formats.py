@@ -36,6 +36,9 @@ WRITABLE = {
 }
 """Suffix to format of the files that `write` makes here."""
 
+ANIMATED = {".gif": "GIF", ".png": "PNG", ".apng": "PNG", ".webp": "WEBP"}
+"""Suffix to format of the files that `write_frames` makes."""
+
 _EXTRAS = {"HEIC": ("heic", _HEIC), "JPEG XL": ("jxl", _JXL)}
 _JXL_BEGINNINGS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")

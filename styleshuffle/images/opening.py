@@ -27,7 +27,7 @@ class Opened:
         image: an image that Pillow has decoded.
         samples: the pixels of a picture that Pillow alone would spoil.
         info: metadata under the names that Pillow uses.
-        several: what the file has several of, "frames" or "pages"; "" if it has one picture.
+        several: see `Picture.several`.
         orientation: EXIF's, 1 to 8, that has yet to be applied.
     """
 
@@ -76,6 +76,15 @@ def of_file(file: BinaryIO, name: str, max_pixels: int) -> Opened:
     return of_image(image or _by_pillow(file, name, max_pixels), name, max_pixels)
 
 
+def opened_frames(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
+    """A GIF, WebP or PNG file, opened as far as its header."""
+    png = open_png(file)
+    image = _by_pillow(file if png is None else png.file, name, max_pixels)
+    if png is not None:
+        image.info.update(png.info)
+    return image
+
+
 def _png(png: PngFile, name: str, max_pixels: int) -> Opened:
     image = _by_pillow(png.file, name, max_pixels)
     image.info.update(png.info)
@@ -107,7 +116,7 @@ def _several(image: Image.Image) -> str:
         return ""
     with contextlib.suppress(Exception):  # broken frames behind the first do no harm
         if getattr(image, "is_animated", False):
-            return "pages" if image.format == "TIFF" else "frames"
+            return "frames" if image.format in ("GIF", "PNG", "WEBP") else "pictures"
     return ""
 
 

@@ -27,7 +27,8 @@ class Picture:
             else 8. A result has the bits of its content.
         profile: the ICC profile of the file, which a result is given back in; None is sRGB.
         metadata: of the file; a result has that of its content.
-        notes: one line each about what has not been read.
+        several: what the file has several of, of which this is the first: "frames" (`read_frames` reads them all),
+            "pages" or "pictures"; "" if it has one picture.
     """
 
     rgb: np.ndarray
@@ -35,7 +36,7 @@ class Picture:
     bits: Literal[8, 16] = 8
     profile: bytes | None = field(default=None, repr=False)
     metadata: Metadata = NOTHING
-    notes: tuple[str, ...] = ()
+    several: str = ""
 
     @property
     def size(self) -> tuple[int, int]:

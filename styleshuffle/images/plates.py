@@ -12,14 +12,16 @@ from .profiles import matrix_profile
 from .save_options import SaveOptions
 
 
-def plate_of(picture: Picture, encoding: str, options: SaveOptions) -> Plate:
+def plate_of(picture: Picture, encoding: str, options: SaveOptions, bits: int | None = None) -> Plate:
     """What to encode of a picture.
 
     Args:
         encoding: the format, such as "PNG".
+        bits: a channel, whatever the options say.
     """
     losses = []
-    bits = picture.bits if options.depth == "auto" else int(options.depth)
+    if bits is None:
+        bits = picture.bits if options.depth == "auto" else int(options.depth)
     if bits == 16 and encoding not in DEEP_FORMATS:
         bits = 8
         if options.depth == "16":

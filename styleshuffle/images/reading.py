@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -29,7 +31,7 @@ def read(
     """Read a picture: upright, in sRGB, with its alpha channel, its metadata and its colour profile.
 
     Files and streams may hold JPEG, PNG, WebP, AVIF, TIFF, BMP or GIF, under any name; HEIC and JPEG XL need a package
-    (extras `heic` and `jxl`). Of several frames or pages the first is read, with a note; smaller versions of a picture
+    (extras `heic` and `jxl`). Of several frames or pages the first is read; smaller versions of a picture
     are passed over. The EXIF orientation is applied. Colours are converted to sRGB by the embedded profile, or by the
     gamma of a PNG; a broken profile is ignored. Greyscale, palette, CMYK and LAB become RGB. PNG and TIFF of 16 bits
     (grey, RGB) and TIFF of 32 bits and floats keep their precision. If a float or 32-bit file has values above white, its
@@ -52,15 +54,24 @@ def read(
         return from_tensor(source)  # type: ignore[arg-type]
     if isinstance(source, Image.Image):
         name = one_line(getattr(source, "filename", "") or "the Pillow image")
-        return _from_pillow(source, name, max_pixels)
+        with _guarded(name, max_pixels):
+            return picture_of(source, name, max_pixels)
+    with reading_file(source, max_pixels) as (file, name):  # type: ignore[arg-type]
+        return picture_of(file, name, max_pixels)
+
+
+@contextlib.contextmanager
+def reading_file(source: str | os.PathLike[str] | BinaryIO, max_pixels: int) -> Iterator[tuple[BinaryIO, str]]:
+    """A seekable file of a path or a stream, and its name. Whatever a decoder raises in the block is a PictureError."""
     if isinstance(source, str | os.PathLike):
-        name = path_name(source)
-        with _opened(os.fsdecode(source), name, max_pixels) as file:
-            return _from_pillow(file, name, max_pixels)
-    if hasattr(source, "read"):
-        name = stream_name(source)
-        return _from_pillow(drained(source, name, max_pixels), name, max_pixels)  # type: ignore[arg-type]
-    raise refusal(type(source).__name__, "is not a source of pictures", "pass a path, a stream, an image or a tensor")
+        name, file = path_name(source), _opened(os.fsdecode(source), path_name(source), max_pixels)
+    elif hasattr(source, "read"):
+        name, file = stream_name(source), drained(source, stream_name(source), max_pixels)
+    else:
+        reason = "is not a source of pictures"
+        raise refusal(type(source).__name__, reason, "pass a path, a stream, an image or a tensor")
+    with file, _guarded(name, max_pixels):
+        yield file, name
 
 
 def _opened(path: str, name: str, max_pixels: int) -> BinaryIO:
@@ -81,13 +92,12 @@ def _opened(path: str, name: str, max_pixels: int) -> BinaryIO:
         raise refusal(name, f"cannot be opened ({reason_of(error)})", "check the path") from error
 
 
-def _from_pillow(source: BinaryIO | Image.Image, name: str, max_pixels: int) -> Picture:
-    """Read a seekable file or a Pillow image."""
+@contextlib.contextmanager
+def _guarded(name: str, max_pixels: int) -> Iterator[None]:
+    """Within the block, a picture of this name is decoded."""
     try:
         with decoding(name, max_pixels):
-            if isinstance(source, Image.Image):
-                return _decode(of_image(source, name, max_pixels), name)
-            return _decode(of_file(source, name, max_pixels), name)
+            yield
     except PictureError:
         raise
     except MemoryError as error:
@@ -95,6 +105,13 @@ def _from_pillow(source: BinaryIO | Image.Image, name: str, max_pixels: int) -> 
     except Exception as error:  # Pillow can raise nearly any error for a damaged file
         remedy = "get the file again, or save it again with an image editor"
         raise refusal(name, f"the picture is damaged or cut short ({reason_of(error)})", remedy) from error
+
+
+def picture_of(source: BinaryIO | Image.Image, name: str, max_pixels: int) -> Picture:
+    """The picture in a seekable file or a Pillow image."""
+    if isinstance(source, Image.Image):
+        return _decode(of_image(source, name, max_pixels), name)
+    return _decode(of_file(source, name, max_pixels), name)
 
 
 def _decode(opened: Opened, name: str) -> Picture:
@@ -110,16 +127,13 @@ def _decode(opened: Opened, name: str) -> Picture:
     coloured, alpha = to_srgb(samples.pixels, opened.info), samples.alpha
     if alpha is not None:
         alpha = None if alpha.min() == 255 else _upright(alpha, opened.orientation)
-    notes: tuple[str, ...] = ()
-    if opened.several:
-        notes = (f"{name}: has several {opened.several}; only the first is used",)
     return Picture(
         _upright(coloured.rgb, opened.orientation),
         alpha,
         16 if coloured.deep else 8,
         coloured.profile,
         from_info(opened.info),
-        notes,
+        opened.several,
     )
 
 

@@ -20,6 +20,7 @@ class SaveOptions:
         profile: "keep" gives colours in the content's own profile, and embeds it; "srgb" gives sRGB.
         strip: leave out all metadata (EXIF, XMP, IPTC, dots per inch), but not the profile.
         strip_gps: leave out where the photograph was taken.
+        all_frames: stylize and write all frames of an animation, not only the first. `write` does not look at it.
 
     Raises:
         SettingsError: a value is unknown.
@@ -29,6 +30,7 @@ class SaveOptions:
     profile: Literal["keep", "srgb"] = "keep"
     strip: bool = False
     strip_gps: bool = False
+    all_frames: bool = False
 
     def __post_init__(self) -> None:
         for name, value, choices in ("depth", self.depth, DEPTHS), ("profile", self.profile, PROFILES):

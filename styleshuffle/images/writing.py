@@ -14,7 +14,7 @@ from PIL import Image
 from ..files import one_line, reason_of, written_whole
 from .arrays import from_result, is_tensor
 from .encoding import encoded
-from .formats import WRITABLE
+from .formats import ANIMATED, WRITABLE
 from .picture import Picture
 from .plates import plate_of
 from .reading import read
@@ -67,13 +67,9 @@ def write(
         name = path_name(target)
     else:
         name = stream_name(target)
-        encoding = _encoding(name, format, "")
-        _check_side(name, encoding, picture.size)
+        encoding = check_stream(name, format, picture.size)
     content, losses = _encoded(picture, encoding, name, options)
-    if isinstance(target, str | os.PathLike):
-        _store(content, target, name, overwrite)
-    else:
-        _pour(content, target, name)
+    store(content, target, name, overwrite)
     return [f"{name}: {loss}" for loss in losses]
 
 
@@ -83,12 +79,14 @@ def check_target(
     format: str | None = None,
     overwrite: bool = False,
     size: tuple[int, int] | None = None,
+    animated: bool = False,
 ) -> str:
     """Refuse a path that `write` would refuse, before the picture is made; otherwise return its Pillow format.
 
     Args:
         path, format, overwrite: as for `write`.
         size: (width, height) of the picture, if known.
+        animated: it has several frames.
 
     Raises:
         PictureError: as `write`, if the reason is known before writing.
@@ -99,7 +97,7 @@ def check_target(
     file = Path(os.path.realpath(path))
     if os.path.isdir(file):
         raise refusal(name, "is a folder", "name a file in it")
-    encoding = _encoding(name, format, Path(os.fsdecode(path)).suffix)
+    encoding = _encoding(name, format, Path(os.fsdecode(path)).suffix, animated)
     if size is not None:
         _check_side(name, encoding, size)
     if not os.path.isdir(file.parent):
@@ -114,12 +112,22 @@ def check_target(
     return encoding
 
 
-def _encoding(name: str, format: str | None, suffix: str) -> str:
+def check_stream(name: str, format: str | None, size: tuple[int, int], animated: bool = False) -> str:
+    """The same for a stream, whose format must be given."""
+    encoding = _encoding(name, format, "", animated)
+    _check_side(name, encoding, size)
+    return encoding
+
+
+def _encoding(name: str, format: str | None, suffix: str, animated: bool) -> str:
     """The Pillow format that `format` names, or else the suffix."""
-    works = ", ".join(sorted(WRITABLE))
+    known = ANIMATED if animated else WRITABLE
+    works = ", ".join(sorted(known))
     chosen = "." + format.lower().removeprefix(".") if format else suffix.lower()
-    if chosen in WRITABLE:
-        return WRITABLE[chosen]
+    if chosen in known:
+        return known[chosen]
+    if animated and chosen in WRITABLE:
+        raise refusal(name, f"{chosen} files hold no animation", f"use one of {works}, or leave out `all_frames`")
     if not chosen:
         raise refusal(name, "does not say which format to write", f"use one of {works}")
     raise refusal(name, f"cannot write {one_line(chosen)} files", f"use one of {works}")
@@ -153,6 +161,14 @@ def _encoded(picture: Picture, encoding: str, name: str, options: SaveOptions) -
         raise refusal(name, "does not fit into memory", "make a smaller picture") from error
     except Exception as error:  # an encoder can raise any error
         raise refusal(name, f"cannot be encoded as {encoding} ({reason_of(error)})", "try PNG") from error
+
+
+def store(content: bytes, target: str | os.PathLike[str] | BinaryIO, name: str, overwrite: bool) -> None:
+    """Put the bytes of a picture into a file or a stream."""
+    if isinstance(target, str | os.PathLike):
+        _store(content, target, name, overwrite)
+    else:
+        _pour(content, target, name)
 
 
 def _store(content: bytes, path: str | os.PathLike[str], name: str, overwrite: bool) -> None:

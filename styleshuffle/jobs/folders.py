@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import MemoryShortage, SettingsError, WeightsError
 from ..files import errno_of, identity
-from ..images import SaveOptions, read
+from ..images import SaveOptions
 from ..progress import Progress
 from .names import pictures_in, target_names
-from .pictures import DEFAULTS, Result, stylize_into
+from .pictures import DEFAULTS, Result, read_content, stylize_into
 
 if TYPE_CHECKING:
     from ..stylizer import Stylizer
@@ -72,7 +72,9 @@ class Outcome:
     error: Exception | None = None
 
 
-def plan_folder(content: Path, output: Path, style: Path, overwrite: bool = False) -> FolderPlan:
+def plan_folder(
+    content: Path, output: Path, style: Path, overwrite: bool = False, all_frames: bool = False
+) -> FolderPlan:
     """Plan the pictures of a folder and its subfolders. `output`, the style and hidden files are left out.
 
     Args:
@@ -80,6 +82,7 @@ def plan_folder(content: Path, output: Path, style: Path, overwrite: bool = Fals
         output: the folder of the results; it may lie inside `content` and need not exist.
         style: the style picture.
         overwrite: also stylize pictures whose result exists.
+        all_frames: an animated GIF stays a GIF.
     """
     unlisted: list[tuple[Path, str]] = []
     pictures = list(pictures_in(content, output, unlisted))
@@ -87,7 +90,9 @@ def plan_folder(content: Path, output: Path, style: Path, overwrite: bool = Fals
     sources = [source for source in pictures if style_file is None or identity(source) != style_file]
     taken = {identity(source) for source in sources} | {style_file}
     tasks, finished, clashes = [], [], []
-    for source, name in zip(sources, target_names([source.relative_to(content) for source in sources]), strict=True):
+    for source, name in zip(
+        sources, target_names([source.relative_to(content) for source in sources], all_frames), strict=True
+    ):
         task = Task(source, output / name)
         exists = task.target.exists()
         if exists and identity(task.target) in taken - {None}:
@@ -140,7 +145,7 @@ def _run(
     try:
         if task.target.exists() and not overwrite:
             return Outcome(task, "exists")
-        content = read(task.source)
+        content = read_content(task.source, options)
         task.target.parent.mkdir(parents=True, exist_ok=True)
         result = stylize_into(stylizer, content, str(task.source), task.target, overwrite, progress, options)
         return Outcome(task, "made", result)

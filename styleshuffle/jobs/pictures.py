@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
+
 from ..devices import is_out_of_memory
 from ..errors import PictureError
-from ..images import Picture, SaveOptions, check_target, fit_size, write
+from ..images import (
+    ANIMATED,
+    WRITABLE,
+    Animation,
+    Picture,
+    SaveOptions,
+    check_target,
+    fit_size,
+    read,
+    read_frames,
+    write,
+    write_frames,
+)
 from ..progress import Progress
 from ..settings import Settings
 
@@ -18,6 +32,7 @@ if TYPE_CHECKING:
     from ..stylizer import Stylizer
 
 DEFAULTS = SaveOptions()
+_STILL = 100  # milliseconds that the only frame of a GIF is shown
 
 
 @dataclass(frozen=True)
@@ -35,21 +50,35 @@ class Result:
     seconds: float
 
 
-def check_result_target(target: Path, content: Picture, settings: Settings, overwrite: bool) -> None:
+def unread(picture: Picture, name: str, style: bool = False) -> list[str]:
+    """What was not read of a picture file of this name, one line each."""
+    if not picture.several:
+        return []
+    remedy = "; set `all_frames` to use them all" if picture.several == "frames" and not style else ""
+    return [f"{name}: has several {picture.several}, of which only the first is used{remedy}"]
+
+
+def read_content(source: Path | str | BinaryIO, options: SaveOptions) -> Picture | Animation:
+    """Read a content: with all its frames, if the options say so."""
+    return read_frames(source) if options.all_frames else read(source)
+
+
+def check_result_target(target: Path, content: Picture | Animation, settings: Settings, overwrite: bool) -> None:
     """Refuse a target that cannot be written, before the picture is made; see `styleshuffle.images.check_target`."""
-    check_target(target, overwrite=overwrite, size=fit_size(content.size, settings.size))
+    size = fit_size(content.size, settings.size)
+    check_target(target, overwrite=overwrite, size=size, animated=_animated(content, target))
 
 
 def stylize_into(
     stylizer: Stylizer,
-    content: Picture,
+    content: Picture | Animation,
     name: str,
     target: Path | BinaryIO,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
     options: SaveOptions = DEFAULTS,
 ) -> Result:
-    """Stylize a picture and write it: into a file, or as PNG into a stream.
+    """Stylize a picture, or each frame of an animation, and write it: into a file, or as PNG into a stream.
 
     Args:
         name: of the content, for messages.
@@ -63,7 +92,7 @@ def stylize_into(
     if isinstance(target, Path):
         check_result_target(target, content, stylizer.settings, overwrite)
     try:
-        picture = stylizer.render(content, progress)
+        result = _rendered(stylizer, content, progress)
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from error
     except (MemoryError, RuntimeError) as error:
@@ -71,8 +100,35 @@ def stylize_into(
             raise
         side = max(fit_size(content.size, stylizer.settings.size))
         raise PictureError(f"{name}: out of memory at {side} pixels; give a smaller `size`") from error
-    if isinstance(target, Path):
-        warnings = write(picture, target, overwrite=overwrite, options=options)
+    format = None if isinstance(target, Path) else "png"
+    if isinstance(result, Picture) and isinstance(target, Path) and _animated(result, target):
+        result = Animation([result], (_STILL,))
+    if isinstance(result, Animation):
+        warnings = write_frames(result, target, format=format, overwrite=overwrite, options=options)
     else:
-        warnings = write(picture, target, format="png", options=options)
-    return Result(picture.size, (*content.notes, *warnings), time.monotonic() - began)
+        warnings = write(result, target, format=format, overwrite=overwrite, options=options)
+    unused = unread(content, name) if isinstance(content, Picture) else []
+    return Result(result.size, (*unused, *warnings), time.monotonic() - began)
+
+
+def _animated(content: Picture | Animation, target: Path) -> bool:
+    """Whether a result is written as an animation. A GIF always is, even of a single frame."""
+    suffix = target.suffix.lower()
+    return isinstance(content, Animation) or (suffix in ANIMATED and suffix not in WRITABLE)
+
+
+def _rendered(
+    stylizer: Stylizer, content: Picture | Animation, progress: Callable[[Progress], None] | None
+) -> Picture | Animation:
+    if isinstance(content, Picture):
+        return stylizer.render(content, progress)
+    count, frames = len(content.frames), []
+    for number, frame in enumerate(content.frames):
+        made = stylizer.render(frame, progress and _share_of(progress, number, count))
+        frames.append(replace(made, rgb=np.asarray(made.pil().convert("RGB"))))  # 8 bits, because there may be many
+    return Animation(frames, content.durations, content.loop)
+
+
+def _share_of(progress: Callable[[Progress], None], number: int, count: int) -> Callable[[Progress], None]:
+    """Tells the progress of a frame as that of the animation."""
+    return lambda part: progress(replace(part, fraction=(number + part.fraction) / count))
