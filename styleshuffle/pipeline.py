@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -136,7 +136,7 @@ class Pipeline:
         else:
             result = self._rimless(result, guide)
         result = self._brushed(result, guide, style)
-        if self.settings.palette and self.settings.tone:
+        if self.settings.palette:
             result = within(result, palette, self._soft).clamp_(0, 1)
         return result[None, :, : content.shape[2], : content.shape[3]].cpu()
 
@@ -179,14 +179,13 @@ class Pipeline:
     ) -> Draft:
         picture = to_multiple(content.to(self.device))
         palette, aimed = self._tones(picture, style.palette)
-        evener = Evener(picture[0]) if self.settings.evening else None
-        features = self._encoded(self._with_floor(picture))
+        evener = Evener(picture[0]) if self.settings.evening or self.settings.tone else None
+        underpainted = underpainted and bool(self.settings.strokes) and min(picture.shape[2:]) >= LEAST_SIDE
+        features = self._encoded(self._with_floor(picture), [self._structure_level] if underpainted else None)
         guide = Guide(evener, aimed, self._structure(features))
         if underpainted:
-            strokes = self._laid_in(picture, style, guide)
-            if strokes is not None:
-                picture = strokes
-                features = self._encoded(self._with_floor(picture))
+            picture = self._laid_in(picture, style, guide)
+            features = self._encoded(self._with_floor(picture))
         decode = self.decoder or Inverter(
             self.encoder, picture, optimizer=self.settings.gradient_optimizer, progress=report.inversion
         )
@@ -207,14 +206,15 @@ class Pipeline:
         noisy = with_floor(picture[0], self._soft * self.settings.noise / 255, self.settings.seed)
         return noisy[None].contiguous(memory_format=torch.channels_last)
 
-    def _laid_in(self, picture: Tensor, style: PreparedStyle, guide: Guide) -> Tensor | None:
-        """A content (1, 3, H, W) with coarse strokes in wide flat places; None if it gets none."""
-        structure = guide.structure_on((picture.shape[2], picture.shape[3]))
-        if structure is None or not self.settings.strokes or min(picture.shape[2:]) < LEAST_SIDE:
-            return None
+    def _laid_in(self, picture: Tensor, style: PreparedStyle, guide: Guide) -> Tensor:
+        """A content (1, 3, H, W) with coarse strokes in wide flat places."""
+        height, width = picture.shape[2:]
+        structure = guide.structure_on((height, width))
+        if structure is None:
+            return picture
         silent = Report(None, self.settings, self.decoder, 0)
         half = self._fed_forward(halved(picture), style, silent, None, underpainted=False)
-        painting = half.picture[:, : picture.shape[2] // 2, : picture.shape[3] // 2]
+        painting = half.picture[:, : height // 2, : width // 2]
         strokes = laid_in(picture[0], painting, structure, self._soft * self.settings.strokes)
         return strokes[None].contiguous(memory_format=torch.channels_last)
 
@@ -232,8 +232,11 @@ class Pipeline:
         alike = settings.flat_weights == settings.content_weights
         if alike and not settings.contiguity and not settings.brushwork and not settings.strokes:
             return None
-        level = min(self.settings.levels, key=lambda level: abs(level - _STRUCTURE_LEVEL))
-        return structure(features[level])
+        return structure(features[self._structure_level])
+
+    @property
+    def _structure_level(self) -> int:
+        return min(self.settings.levels, key=lambda level: abs(level - _STRUCTURE_LEVEL))
 
     def _coloured(self, picture: Tensor, guide: Guide, palette: Tensor) -> Tensor:
         """A decoded picture (3, H, W), even in its tones and with its share of the palette."""
@@ -241,7 +244,8 @@ class Pipeline:
             if guide.aim is not None:
                 missing = guide.evener.wide(guide.aim - luminance(picture))
                 picture = picture + self._soft * self.settings.tone * missing
-            picture = guide.evener.picture(picture, self._soft * self.settings.evening)
+            if self.settings.evening:
+                picture = guide.evener.picture(picture, self._soft * self.settings.evening)
         share = 1 - self.settings.faded(1 - self.settings.palette)
         if share:
             picture = match_palette(picture, palette, share)
@@ -249,7 +253,7 @@ class Pipeline:
 
     def _rimless(self, picture: Tensor, guide: Guide) -> Tensor:
         """A picture (3, H, W) without halos along the content's edges."""
-        if guide.evener is None:
+        if guide.evener is None or not self.settings.evening:
             return picture
         return guide.evener.without_rims(picture, self._soft * self.settings.evening)
 
@@ -265,9 +269,9 @@ class Pipeline:
     def _targets(self, draft: Draft, style: PreparedStyle) -> MatchedTargets:
         return MatchedTargets(draft.content, style.levels, draft.starts, self.settings, draft.guide)
 
-    def _encoded(self, picture: Tensor) -> dict[int, Tensor]:
-        """Features (C, H, W) of a picture (1, 3, H, W) by level."""
-        encoded = self.encoder(picture, self.settings.levels)
+    def _encoded(self, picture: Tensor, levels: Sequence[int] | None = None) -> dict[int, Tensor]:
+        """Features (C, H, W) of a picture (1, 3, H, W) by level, at all levels of the settings unless told."""
+        encoded = self.encoder(picture, levels or self.settings.levels)
         return {level: features[0].contiguous() for level, features in encoded.items()}
 
 

@@ -15,6 +15,7 @@ LEARNED_STEPS = 2
 
 _GRADIENT_STEPS = 6  # of refinement, where no other number is set and no network takes any
 ENCODERS = ("compact", "vgg19")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")  # numbers that networks compute in
 CONVENTIONS = ("caffe", "torchvision")  # how a VGG-19 file wants its pictures
 
 

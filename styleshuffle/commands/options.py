@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..settings import CONVENTIONS, ENCODERS, Rule, Settings, rule_of
+from ..settings import CONVENTIONS, ENCODERS, PRECISIONS, Rule, Settings, rule_of
 
 FILE = click.Path(dir_okay=False)
 
@@ -24,6 +24,12 @@ def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str
 
 device_option = click.option(
     "--device", default="auto", metavar="auto|cpu|cuda[:N]|mps", callback=_check_device, help="Where to compute."
+)
+precision_option = click.option(
+    "--precision",
+    default="auto",
+    type=click.Choice(PRECISIONS),
+    help="Numbers that the networks compute in; auto: bfloat16 where the processor has it.",
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 

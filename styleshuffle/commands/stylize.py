@@ -31,6 +31,7 @@ from .options import (
     convention_option,
     device_option,
     encoder_option,
+    precision_option,
     quiet_option,
     saving_options,
     setting_options,
@@ -75,6 +76,7 @@ class _Stylize(Command):
 )
 @setting_options(_EVERYDAY)
 @device_option
+@precision_option
 @encoder_option("The bundled network, or VGG-19 (slower, finer).")
 @weights_option(ENCODER_WEIGHTS)
 @convention_option("Input that VGG-19's weights expect; default: detected.")
@@ -98,6 +100,7 @@ def main(
     style: str,
     output: str,
     device: str,
+    precision: str,
     encoder: str,
     weights: str | None,
     convention: str | None,
@@ -131,8 +134,8 @@ def main(
             raise WeightsError(f"{file}: no such weights file; check the path")
     networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
     saving = {"depth": depth, "profile": profile, "strip": strip, "strip_gps": strip_gps, "all_frames": all_frames}
-    settings, networks = Settings(**values), {"device": device, **networks}
-    request = _Request(console, content, style, output, settings, networks, saving, overwrite)
+    networks = {"device": device, "precision": precision, **networks}
+    request = _Request(console, content, style, output, Settings(**values), networks, saving, overwrite)
     if os.path.isdir(content):
         _stylize_folder(request)
     else:

@@ -211,7 +211,7 @@ def refiner(console: Console, start: Path | None, count: int, pairs_on: str | No
         check_options(workers, options)
         networks = {name: options[name] for name in ("encoder", "weights", "convention", "decoder")}
         place = pairs_on or str(workers.device)
-        stylizer = Stylizer(device=place, refine=0, show_download=not console.quiet, **networks)
+        stylizer = Stylizer(device=place, precision="float32", refine=0, show_download=not console.quiet, **networks)
         patterns = (options["content_pattern"], options["style_pattern"])
         trained, held_out = pairs.split_pairs(
             options["images"], options["styles"], patterns, options["holdout"], plan.seed

@@ -8,22 +8,23 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SettingsError
+from ..settings import PRECISIONS
 
 Network = TypeVar("Network", bound=nn.Module)
 
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 _INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # those that make products of bfloat16
 
 
 def choose_precision(name: str, device: torch.device, gradients: bool = False) -> torch.dtype:
     """The type of number that networks compute in.
 
-    "auto" is bfloat16 on a CPU that has instructions for it; without them bfloat16 is slower than float32. It goes by what
-    torch says of the processor and measures nothing, so that the result does not depend on what else the machine does.
+    "auto" is bfloat16 on a CPU that has instructions for it; without them bfloat16 is slower than float32. It goes by
+    what torch says of the processor and measures nothing, so that the result does not depend on what else the machine
+    does.
     On a GPU "auto" is float32, whose pictures are those of a CPU.
 
     Args:
-        name: of `PRECISIONS`.
+        name: of `styleshuffle.settings.PRECISIONS`.
         gradients: "auto" is float32 then: gradients gain nothing from 16 bits, and lose digits.
 
     Raises:

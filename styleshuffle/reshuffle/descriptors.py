@@ -64,7 +64,9 @@ class Describer:
         if self.patch_axes is None:
             return (F.unfold(padded[None], self.patch, stride=step)[0].T / self.patch).contiguous()
         # a convolution makes the same products without the patches, in a fraction of the time and the memory
-        kernel = self.patch_axes.T.unflatten(1, (-1, self.patch, self.patch)).contiguous(memory_format=torch.channels_last)
+        kernel = self.patch_axes.T.unflatten(1, (-1, self.patch, self.patch)).contiguous(
+            memory_format=torch.channels_last
+        )
         last = padded[None].contiguous(memory_format=torch.channels_last)
         described = F.conv2d(last, kernel, stride=step)[0].permute(1, 2, 0).flatten(0, 1)
         return F.normalize(described, dim=1)

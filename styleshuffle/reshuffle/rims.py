@@ -1,12 +1,12 @@
 """Take halos away: bright and dark rims along the strong edges of the content.
 
-Recolouring, the tone shift and the network's steps each make edges steeper than they are, as a photographer's unsharp mask
-does; no step alone makes most of it. A rim is what the result has of the content's own unsharp mask
+Recolouring, the tone shift and the network's steps each make edges steeper than they are, as a photographer's unsharp
+mask does; no step alone makes most of it. A rim is what the result has of the content's own unsharp mask
 
     D = I - Gauss(I)
 
-beside what it has of the content's luminance I. So I is fitted to both in windows, as by a guided filter, and what is left
-of the result is fitted to what is left of D:
+beside what it has of the content's luminance I. So I is fitted to both in windows, as by a guided filter, and what is
+left of the result is fitted to what is left of D:
 
     r = x - (a I + b),   d = D - (a' I + b'),   rim = d cov(r, d) / (var(d) + epsilon).
 

@@ -1,15 +1,15 @@
 """Coarse strokes first: a painting at half the size lays in the wide flat places of the content.
 
-A painter takes a wide brush for the sky and a thin one for the face, coarse strokes first (Hertzmann, "Painterly rendering
-with curved brush strokes of multiple sizes", SIGGRAPH 1998). The style at its usual scale has only one size of stroke. A
-content at half its size, painted in the same style and enlarged again, has strokes twice as wide. They are laid into the
-content before it is reshuffled, so that the fine strokes follow the coarse ones:
+A painter takes a wide brush for the sky and a thin brush for the face, coarse strokes first (Hertzmann, "Painterly
+rendering with curved brush strokes of multiple sizes", SIGGRAPH 1998). The style at its usual scale has strokes of one
+size. A content at half its size, painted in the same style and enlarged again, has strokes twice as wide. They are laid
+into the content before it is reshuffled, so that the fine strokes follow the coarse strokes:
 
     content' = content + share flat tanh-limited(Y(P) - Gauss(Y(P)))
 
-P is the enlarged painting, Y its luminance. Only luminance, and only what is finer than the Gaussian, is taken: the colours
-over wide areas are decided at full size, and those of a half-sized painting would drift like smoke. Where structure is
-near, as in a face, `flat` falls to 0, because a wide brush has no room there.
+P is the enlarged painting, Y its luminance. Only luminance, and only what is finer than the Gaussian, is taken: the
+colours over wide areas are decided at full size, and those of a half-sized painting would drift like smoke. Where
+structure is near, as in a face, `flat` falls to 0, because a wide brush has no room there.
 """
 
 from __future__ import annotations

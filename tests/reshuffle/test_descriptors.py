@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from features import level_of, noise, smooth
 
-from styleshuffle.reshuffle import descriptors
 from styleshuffle.reshuffle.descriptors import fit_describer, instance_normalise
 from styleshuffle.reshuffle.matching import match_first
 from styleshuffle.reshuffle.voting import vote
@@ -54,14 +53,6 @@ def test_shorter_descriptors_order_patches_of_smooth_features_nearly_as_whole_on
     whole = fit_describer(features, 3, channels=12, length=108)(features)
     short = fit_describer(features, 3, channels=12, length=54)(features)
     assert float((whole @ whole.T - short @ short.T).abs().max()) < 0.05
-
-
-def test_blocks_of_rows_do_not_change_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
-    features = noise(6, 13, 10)
-    describe = fit_describer(features, 5, channels=6, length=20)
-    whole = describe(features)
-    monkeypatch.setattr(descriptors, "_BLOCK", 30)  # three rows at a time, the last block one row
-    assert torch.allclose(describe(features), whole, atol=1e-6)
 
 
 def test_constant_features_have_finite_descriptors_and_matches() -> None:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from styleshuffle.reshuffle.evening import Evener, axes_of
-from styleshuffle.reshuffle.guided import guided_filter
 from styleshuffle.reshuffle.filters import box_mean, gaussian, local_variance
+from styleshuffle.reshuffle.guided import guided_filter
 from styleshuffle.reshuffle.moments import moments
 
 
