@@ -95,12 +95,20 @@ class Pipeline:
         return learned, self.refine_steps - learned
 
     @torch.inference_mode()
-    def prepare(self, style: Tensor) -> PreparedStyle:
-        """Prepare a style picture (1, 3, H, W), RGB in [0, 1], for `apply`."""
+    def prepare(self, style: Tensor, shown: Tensor | None = None) -> PreparedStyle:
+        """Prepare a style picture for `apply`.
+
+        Args:
+            style: (1, 3, H, W), RGB in [0, 1].
+            shown: (H, W) bool, which pixels count; the others are left out of patches, moments and colours. None is all.
+        """
         style = style.to(self.device)
         extended = to_multiple(style)
-        levels = prepare_style(self._encoded(extended), self.settings, extended[0])
-        return PreparedStyle(levels, in_order(palette_of(style[0])), fine_contrast(style[0]))
+        if shown is not None:
+            shown = shown.to(self.device)
+        kept = None if shown is None else to_multiple(shown[None, None].float())[0, 0]
+        levels = prepare_style(self._encoded(extended), self.settings, extended[0], kept)
+        return PreparedStyle(levels, in_order(palette_of(style[0], shown)), fine_contrast(style[0], shown))
 
     @torch.inference_mode()
     def apply(

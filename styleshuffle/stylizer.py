@@ -97,12 +97,12 @@ class Stylizer(Pipeline):
         self._prepared: dict[tuple[int, int], PreparedStyle] = {}
 
     def set_style(self, style: Source) -> Stylizer:
-        """Choose the style picture; returns the stylizer itself.
+        """Choose the style picture; returns the stylizer itself. What is transparent of it is left out.
 
         Raises:
             PictureError: the picture cannot be read.
         """
-        self._style = style if isinstance(style, Picture) else read(style)
+        self._style = (style if isinstance(style, Picture) else read(style)).opaque()
         self._prepared = {}
         return self
 
@@ -155,7 +155,7 @@ class Stylizer(Pipeline):
         if size not in self._prepared:
             while len(self._prepared) >= _STYLE_SIZES_KEPT:
                 self._prepared.pop(next(iter(self._prepared)))
-            self._prepared[size] = self.prepare(style.tensor(size))
+            self._prepared[size] = self.prepare(style.tensor(size), style.shown(size))
         return self._prepared[size]
 
 

@@ -9,21 +9,56 @@ from __future__ import annotations
 
 import numpy as np
 
+_SOLID = 4  # power of the opacity that a pixel's weight in the fill is
+_OPAQUE = 0.98  # of the largest opacity
+
 
 def filled(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-    """Colours (H, W, 3), of the same type, where fully transparent pixels take those of the visible ones near them.
+    """Colours (H, W, 3), of the same type, where transparent pixels take those of the opaque ones near them.
+
+    A pixel that is less than half as opaque as the most opaque one takes its share of the fill.
 
     Args:
-        alpha: (H, W) uint8; where it is 0, a pixel is hidden. If all pixels are hidden, all stay as they are.
+        alpha: (H, W) uint8, 0 hidden to 255 opaque. If all pixels are hidden, all stay as they are.
     """
-    if alpha is None or alpha.all() or not alpha.any():
+    most = 0 if alpha is None else int(alpha.max())
+    if alpha is None or not most or 2 * int(alpha.min()) >= most:
         return rgb
-    hidden = alpha == 0
-    weight = alpha[..., None].astype(np.float32) / 255
-    smooth = _pulled_and_pushed(rgb.astype(np.float32) * weight, weight)
+    own = np.minimum(alpha.astype(np.float32) * (2 / most), 1)
+    return _blended(rgb, own, (alpha.astype(np.float32) / most) ** _SOLID)
+
+
+def opaque_only(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """Colours (H, W, 3), of the same type, where all but the opaque pixels take colours of the opaque ones near them.
+
+    Args:
+        alpha: as for `filled`.
+    """
+    seen = opaque(alpha)
+    return rgb if seen is None else _blended(rgb, seen.astype(np.float32), seen.astype(np.float32))
+
+
+def opaque(alpha: np.ndarray | None) -> np.ndarray | None:
+    """Which pixels (H, W) are about as opaque as the most opaque one; None if all are.
+
+    Soft edges are not: they often hold some of what lies beneath.
+    """
+    most = 0 if alpha is None else int(alpha.max())
+    if alpha is None or not most:
+        return None
+    seen = alpha >= _OPAQUE * most
+    return None if seen.all() else seen
+
+
+def _blended(rgb: np.ndarray, own: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Colours with their own share (H, W), and for the rest the fill from colours of that weight (H, W)."""
+    weight = weight[..., None]
+    smooth = _pulled_and_pushed(rgb * weight, weight)
+    thin = own < 1
+    share = own[thin][:, None]
+    fill = share * rgb[thin] + (1 - share) * smooth[thin]
     result = rgb.copy()
-    fill = smooth[hidden]
-    result[hidden] = (fill + 0.5).clip(0, 255) if rgb.dtype == np.uint8 else fill
+    result[thin] = (fill + 0.5).clip(0, 255) if rgb.dtype == np.uint8 else fill
     return result
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import SettingsError
-from .hidden import filled
+from .hidden import filled, opaque, opaque_only
 from .metadata import NOTHING, Metadata
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Picture:
     def tensor(self, size: tuple[int, int] | None = None) -> torch.Tensor:
         """The colours as a (1, 3, H, W) float32 tensor in [0, 1], without the alpha.
 
-        Fully transparent pixels get colours of the visible ones around them. Colours beyond sRGB are clipped.
+        Transparent pixels get colours of the visible ones around them. Colours beyond sRGB are clipped.
 
         Args:
             size: (width, height) to resample to, antialiased (Lanczos); None keeps the size.
@@ -63,6 +63,27 @@ class Picture:
         if planes.dtype == torch.uint8:
             return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
         return planes.clone(memory_format=torch.contiguous_format).clamp_(0, 1)
+
+    def opaque(self) -> Picture:
+        """The part of the picture that holds its opaque pixels. All others take colours of the opaque ones near them."""
+        seen = opaque(self.alpha)
+        if seen is None or self.alpha is None:
+            return self
+        rows, columns = (np.flatnonzero(seen.any(axis)) for axis in (1, 0))
+        part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        rgb = np.ascontiguousarray(opaque_only(self.rgb, self.alpha)[part])
+        alpha = np.where(seen[part], np.uint8(255), np.uint8(0))
+        return replace(self, rgb=rgb, alpha=None if alpha.all() else alpha)
+
+    def shown(self, size: tuple[int, int]) -> torch.Tensor | None:
+        """Which pixels are opaque, (H, W) bool at `size`, (width, height); None if all are."""
+        import torch
+
+        seen = opaque(self.alpha)
+        if seen is None:
+            return None
+        shares = np.asarray(Image.fromarray(seen.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX))
+        return torch.from_numpy(shares >= max(1, int(shares.max()) // 2))
 
     def passed_on(self, result: Picture, share: float) -> Picture:
         """A result made of this picture, with this picture's profile and metadata.

@@ -17,9 +17,14 @@ _WINDOW = 24 / 512  # radius of the windows that contrast is measured in, likewi
 _MOST = 2.0  # factor; more would show the decoder's grain
 
 
-def fine_contrast(picture: Tensor) -> float:
-    """Root mean square of the fine frequencies of a picture (3, H, W), RGB in [0, 1]."""
-    return float(_fine(picture).square().mean().sqrt())
+def fine_contrast(picture: Tensor, shown: Tensor | None = None) -> float:
+    """Root mean square of the fine frequencies of a picture (3, H, W), RGB in [0, 1].
+
+    Args:
+        shown: (H, W) bool, which pixels count; None is all.
+    """
+    fine = _fine(picture)
+    return float((fine if shown is None else fine[:, shown]).square().mean().sqrt())
 
 
 def with_brushwork(picture: Tensor, contrast: float, flat: Tensor, share: float) -> Tensor:

@@ -10,13 +10,14 @@ channels and then of whole patches, keep the vectors short; dot products of the 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 _SAMPLE = 4096  # positions that the axes of patches are found from, about
+_BARRED = 100.0  # similarity that a match with what is not shown loses
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,22 @@ class Describer:
         patch_axes: (c R^2, d), or None where patches are already short enough.
         tone_weight: similarity that is lost where the luminance misses its aim by 1; at 0 descriptors have no columns
             for the luminance.
+        barring: there is a column that keeps contents from matching what a style does not show.
     """
 
     patch: int
     channel_axes: Tensor
     patch_axes: Tensor | None
     tone_weight: float = 0.0
+    barring: bool = False
 
-    def __call__(self, features: Tensor, aim: Tensor | None = None, light: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        features: Tensor,
+        aim: Tensor | None = None,
+        light: Tensor | None = None,
+        shown: Tensor | None = None,
+    ) -> Tensor:
         """Descriptors of features (C, H, W): (H W, d), of norm at most 1, and the columns for the luminance.
 
         The product of the columns of content and style is -w (a - l)^2 + w a^2, with w the weight, a the aim and l the
@@ -45,8 +54,12 @@ class Describer:
         Args:
             aim: luminance (H, W) that is aimed at, of a content.
             light: luminance (H, W) of a style.
+            shown: (H, W) bool, of a style, which positions may be matched.
         """
-        described = self._described(features)
+        described = self._described(features, shown)
+        if self.barring:
+            bar = torch.ones_like(described[:, :1]) if shown is None else (~shown).flatten()[:, None] * -_BARRED
+            described = torch.cat([described, bar.to(described)], 1)
         if not self.tone_weight:
             return described
         luminance = light if aim is None else aim
@@ -57,8 +70,8 @@ class Describer:
         last = torch.full_like(values, root) if light is None else -root / 2 * values.square()
         return torch.cat([described, root * values, last], 1)
 
-    def _described(self, features: Tensor) -> Tensor:
-        return self._patches(reflect(_unit_positions(features, self.channel_axes), self.patch // 2))
+    def _described(self, features: Tensor, shown: Tensor | None) -> Tensor:
+        return self._patches(reflect(_unit_positions(features, self.channel_axes, shown), self.patch // 2))
 
     def _patches(self, padded: Tensor, step: int = 1) -> Tensor:
         if self.patch_axes is None:
@@ -72,16 +85,22 @@ class Describer:
         return F.normalize(described, dim=1)
 
 
-def fit_describer(features: Tensor, patch: int, channels: int, length: int) -> Describer:
-    """Axes for descriptors of at most ``length`` numbers from a style's features (C, H, W), through ``channels``."""
-    normal = instance_normalise(features).flatten(1)
+def fit_describer(features: Tensor, patch: int, channels: int, length: int, shown: Tensor | None = None) -> Describer:
+    """Axes for descriptors of at most ``length`` numbers from a style's features (C, H, W), through ``channels``.
+
+    Args:
+        shown: (H, W) bool, which positions count; None is all.
+    """
+    normal = instance_normalise(features if shown is None else features[:, shown][:, None]).flatten(1)
     axes = _principal_axes(normal @ normal.T / normal.shape[1], channels)
-    whole = Describer(patch, axes, None)
+    whole = Describer(patch, axes, None, barring=shown is not None)
     if axes.shape[1] * patch**2 <= length:
         return whole
     step = max(1, math.isqrt(features[0].numel() // _SAMPLE))
-    rows = whole._patches(reflect(_unit_positions(features, axes), patch // 2), step)
-    return Describer(patch, axes, _principal_axes(rows.T @ rows / len(rows), length))
+    rows = whole._patches(reflect(_unit_positions(features, axes, shown), patch // 2), step)
+    if shown is not None:
+        rows = rows[shown[::step, ::step].flatten()]
+    return replace(whole, patch_axes=_principal_axes(rows.T @ rows / max(1, len(rows)), length))
 
 
 def instance_normalise(features: Tensor) -> Tensor:
@@ -98,9 +117,9 @@ def _spread(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean, deviation.clamp_min(1e-5 * float(deviation.max().clamp_min(1e-12)))
 
 
-def _unit_positions(features: Tensor, axes: Tensor) -> Tensor:
+def _unit_positions(features: Tensor, axes: Tensor, shown: Tensor | None = None) -> Tensor:
     """Unit vectors (c, H, W): instance-normalised features (C, H, W) along the axes (C, c)."""
-    mean, deviation = _spread(features)
+    mean, deviation = _spread(features if shown is None else features[:, shown][:, None])
     scaled = (axes / deviation[:, None]).T
     projected = torch.addmm(-(scaled @ mean)[:, None], scaled, features.flatten(1))
     return F.normalize(projected, dim=0, eps=1e-6).unflatten(1, features.shape[1:])

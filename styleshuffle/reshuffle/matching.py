@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .nnf import NNF, Grid, grid_of, upsample, usage
-from .style import StyleLevel
+from .style import StyleLevel, mostly
 
 EXACT = 4096  # positions on either side up to which all pairs are compared
 _ENTROPIES = (0.03, 0.01, 0.005)  # Sinkhorn's epsilon, in units of cosine, falling so that it converges
@@ -64,7 +64,8 @@ def match_first(
         query = describer(_pool(features, factor), _pool_map(aim, factor))
         if factor == 1:
             return query, descriptors
-        return query, describer(_pool(style.features, factor), light=_pool_map(style.light, factor))
+        shown = None if style.shown is None else mostly(_pool(style.shown[None].float(), factor)[0])
+        return query, describer(_pool(style.features, factor), light=_pool_map(style.light, factor), shown=shown)
 
     def grids(factor: int) -> tuple[Grid, Grid]:
         return _pooled(grid_of(features), factor), _pooled(style.grid, factor)

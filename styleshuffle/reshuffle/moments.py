@@ -25,9 +25,13 @@ class Moments:
     covariance: Tensor
 
 
-def moments(features: Tensor) -> Moments:
-    """Moments of features (C, H, W) over all positions."""
-    flat = features.flatten(1)
+def moments(features: Tensor, shown: Tensor | None = None) -> Moments:
+    """Moments of features (C, H, W).
+
+    Args:
+        shown: (H, W) bool, which positions count; None is all.
+    """
+    flat = features.flatten(1) if shown is None else features[:, shown]
     mean = flat.mean(1)
     flat = flat - mean[:, None]
     return Moments(mean, flat @ flat.T / flat.shape[1])

@@ -18,9 +18,13 @@ _GRID = 2048  # steps of the table that values are looked up in
 _TURNS = 4
 
 
-def palette_of(picture: Tensor) -> Tensor:
-    """Colours (3, n) of a picture (3, H, W), evenly picked, that stand for all of them."""
-    pixels = picture.flatten(1)
+def palette_of(picture: Tensor, shown: Tensor | None = None) -> Tensor:
+    """Colours (3, n) of a picture (3, H, W), evenly picked, that stand for all of them.
+
+    Args:
+        shown: (H, W) bool, which pixels count; None is all.
+    """
+    pixels = picture.flatten(1) if shown is None else picture[:, shown]
     return pixels[:, :: -(-pixels.shape[1] // _SAMPLE)].contiguous()
 
 

@@ -30,6 +30,7 @@ class StyleLevel:
         moments: of the features.
         axes: that votes are evened along.
         light: luminance (H, W) of the style; None if matching does not look at it.
+        shown: (H, W) bool, which positions may be matched; None is all.
     """
 
     features: Tensor
@@ -39,6 +40,7 @@ class StyleLevel:
     moments: Moments
     axes: Axes
     light: Tensor | None = None
+    shown: Tensor | None = None
 
     @property
     def grid(self) -> Grid:
@@ -62,30 +64,42 @@ def style_level(
     matched: bool = True,
     light: Tensor | None = None,
     tone_weight: float = 0.0,
+    shown: Tensor | None = None,
 ) -> StyleLevel:
     """Prepare a style's features (C, H, W) at one level, to be matched by ``channels`` of them, or only voted from.
 
     Args:
         light: luminance (H, W) of the style, for matching to look at it.
         tone_weight: similarity that is lost where the luminance is missed by the style's deviation.
+        shown: (H, W) bool, which positions count; None is all.
     """
     describer, descriptors = None, None
     if matched:
-        describer = fit_describer(features, patch, channels, _DESCRIPTOR_LENGTH * channels)
+        describer = fit_describer(features, patch, channels, _DESCRIPTOR_LENGTH * channels, shown)
         if light is not None:
-            describer = replace(describer, tone_weight=tone_weight / max(float(light.var(correction=0)), 1e-4))
-        descriptors = describer(features, light=light)
-    rows, own = features.flatten(1).T.contiguous(), moments(features)
-    return StyleLevel(features, rows, describer, descriptors, own, axes_of(own), light)
+            variance = (light if shown is None else light[shown]).var(correction=0)
+            describer = replace(describer, tone_weight=tone_weight / max(float(variance), 1e-4))
+        descriptors = describer(features, light=light, shown=shown)
+    rows, own = features.flatten(1).T.contiguous(), moments(features, shown)
+    return StyleLevel(features, rows, describer, descriptors, own, axes_of(own), light, shown)
+
+
+def mostly(shares: Tensor) -> Tensor:
+    """Which places count, (H, W) bool, of which the picture shows these shares (H, W).
+
+    Half of a place is enough; in a picture of thin lines, half of what the fullest place shows.
+    """
+    return shares >= shares.max().clamp_max(1) / 2
 
 
 def prepare_style(
-    features: dict[int, Tensor], settings: Settings, picture: Tensor | None = None
+    features: dict[int, Tensor], settings: Settings, picture: Tensor | None = None, shown: Tensor | None = None
 ) -> dict[int, StyleLevel]:
     """What is computed once for a style, from its features (C, H, W) by level.
 
     Args:
         picture: the style itself, (3, H, W), for matching to look at its luminance; None looks at features only.
+        shown: (H, W) in [0, 1], which pixels of the picture count; None is all.
     """
     light = luminance(picture) if picture is not None and settings.tone else None
     prepared = {}
@@ -98,5 +112,6 @@ def prepare_style(
             here.matches,
             None if light is None else averaged(light, grid_of(own)),
             settings.tone * _TONE_WEIGHT,
+            None if shown is None else mostly(averaged(shown, grid_of(own))),
         )
     return prepared

@@ -215,9 +215,7 @@ def test_avif_is_not_taken_for_heic():
     assert formats.is_heic(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic")
 
 
-@pytest.mark.parametrize(
-    "size", [(1, 1), (8, 8), (256, 256), (30, 24), (640, 480), (400, 300), (192, 108), (9000, 3)]
-)
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (256, 256), (30, 24), (640, 480), (400, 300), (192, 108), (9000, 3)])
 def test_the_size_of_a_jpeg_xl_is_known_before_it_is_decoded(size):
     pytest.importorskip("pillow_jxl")
     import pillow_jxl  # noqa: F401
