@@ -71,7 +71,7 @@ class _Stylize(Command):
     "--output",
     required=True,
     type=click.Path(allow_dash=True),
-    help="File (.jpg, .png, .webp, .tif) or folder to write. A new folder ends in /, unless CONTENT is a folder. "
+    help="File (.jpg, .png, .webp, .avif, .tif) or folder to write. A new folder ends in /, unless CONTENT is a folder. "
     "- writes a PNG to standard output.",
 )
 @setting_options(_EVERYDAY)
@@ -118,8 +118,9 @@ def main(
 ) -> None:
     """Give the picture CONTENT the style of the picture STYLE.
 
-    CONTENT is a picture (JPEG, PNG, WebP, TIFF, BMP or GIF), a folder of pictures, or - for standard input. A folder is
-    stylized with all its subfolders. Results that already exist are skipped, so the same command continues after a stop.
+    CONTENT is a picture (JPEG, PNG, WebP, AVIF, TIFF, BMP or GIF), a folder of pictures, or - for standard input. A
+    folder is stylized with all its subfolders. Results that already exist are skipped, so the same command continues
+    after a stop.
 
     \b
     Examples:

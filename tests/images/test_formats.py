@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 from helpers import ROOT, environment
+from photograph_files import camera_exif
 from picture_files import noise, read_bytes, refused, rgb_profile, saved
 from PIL import Image
-from test_metadata import camera_exif
 
 from styleshuffle.images import (
     READABLE,
