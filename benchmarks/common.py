@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -33,6 +37,45 @@ def median_seconds(works: Mapping[str, Callable[[], object]], repeat: int, warm_
             if turn >= 0:
                 times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held so far, in bytes."""
+    try:  # of this program alone; the number below also holds that of the process which started it
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        import resource
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024  # macOS counts bytes, the BSDs kibibytes
+
+
+def fresh_process(script: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Any:
+    """What a script of this folder says, as JSON on its standard output, when it runs as a new process.
+
+    Args:
+        environment: variables to set; those that say how torch's threads wait are removed before.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)]
+    done = subprocess.run(
+        command, env={**kept, "PYTHONPATH": path, **(environment or {})}, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return json.loads(done.stdout)
+
+
+@contextmanager
+def busy_loops(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Other programs that want the processor all the time, for as long as the block runs."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield loops
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
 def machine() -> str:

@@ -1,29 +1,29 @@
-"""Choose the device to compute on, and check that its memory is enough.
+"""Choose the device to compute on, and check that the work fits into the memory that is free on it.
 
 The functions that need torch import it. So the commands can refuse a wrong command line without waiting for torch.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .errors import MemoryShortage, SettingsError
+from .memory import available_memory
 
 if TYPE_CHECKING:
     import torch
 
-BYTES_AT_REST = 600 * 2**20
-"""Memory of a process before it works on a picture; most of it is torch."""
+BYTES_A_RESULT_PIXEL = 36
+"""Memory that a pixel of the result costs while a picture is enlarged to its size and written."""
 
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|ALLOC_FAILED", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class PixelCost:
-    """Bytes that a pixel costs on top of `BYTES_AT_REST`, by kind of work. Measured at 512 x 512.
+    """Bytes that a pixel costs, by kind of work, on top of the networks and the pictures as read. Measured at 512 x 512.
 
     Attributes:
         forward: stylizing with a decoder; pixels of content and style count.
@@ -60,34 +60,44 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def check_memory(device: torch.device, pixels: int, bytes_a_pixel: int) -> None:
+def check_memory(
+    device: torch.device, pixels: int, bytes_a_pixel: int, bound: int | None = None, lower: tuple[str, ...] = ("size",)
+) -> None:
     """Refuse work that does not fit into memory. Otherwise the system may kill the process during the work.
 
     Args:
         pixels: the number of pixels that are worked on.
         bytes_a_pixel: see `PixelCost`.
+        bound: see `free_memory`.
+        lower: the settings that make the work smaller, the best first.
 
     Raises:
-        MemoryShortage: names the memory that is needed, the memory of the device, and the settings to lower.
+        MemoryShortage: names the memory that is needed, the memory that is free, and the settings to lower.
     """
-    available = _memory_of(device)
-    needed = BYTES_AT_REST + bytes_a_pixel * pixels
-    if available is not None and needed > available:
+    free, needed = free_memory(device, bound), bytes_a_pixel * pixels
+    if free is not None and needed > free:
+        remedy = " or ".join(f"`{setting}`" for setting in lower)
+        where = "" if device.type == "cpu" else f" on {device}"
+        more = "" if bound is None else ", or raise `memory`"
         raise MemoryShortage(
-            f"work_size: needs about {needed / 2**30:.1f} GiB of memory, but the device has {available / 2**30:.1f} GiB; "
-            "lower `work_size` or `size`"
+            f"{lower[0]}: needs about {needed / 2**30:.1f} GiB more memory, but {free / 2**30:.1f} GiB are "
+            f"free{where}; lower {remedy}{more}"
         )
 
 
-def _memory_of(device: torch.device) -> int | None:
-    """Bytes of memory that a device has; None if unknown."""
-    if device.type == "cuda":
-        import torch
+def free_memory(device: torch.device, bound: int | None = None) -> int | None:
+    """Bytes of memory that this process can still take on a device; None if unknown. What it holds is not counted.
 
-        return torch.cuda.get_device_properties(device).total_memory
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return None
+    Args:
+        bound: the most bytes of the device's memory that this process may hold in all; None is no bound.
+    """
+    if device.type != "cuda":  # the memory of MPS is the machine's
+        return available_memory(bound)
+    import torch
+
+    held, used = torch.cuda.memory_reserved(device), torch.cuda.memory_allocated(device)
+    free = torch.cuda.mem_get_info(device)[0] + held - used  # torch keeps memory that it does not use
+    return free if bound is None else max(0, min(free, bound - used))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ from .networks.vgg import VGG
 from .progress import Progress
 from .reporting import Report
 from .reshuffle.brushwork import fine_contrast, with_brushwork
+from .reshuffle.colours import lightness_of, with_colours_of, with_light_of
 from .reshuffle.evening import Evener
 from .reshuffle.guide import Guide
 from .reshuffle.inversion import Inverter
@@ -22,7 +23,7 @@ from .reshuffle.levels import Turn, decode_to_picture, reshuffle
 from .reshuffle.moments import match_moments, moments
 from .reshuffle.palette import match_palette, palette_of, within
 from .reshuffle.refinement import refine_by_gradient, refine_by_network
-from .reshuffle.structure import structure, with_floor
+from .reshuffle.structure import noise_of, structure, with_floor
 from .reshuffle.style import StyleLevel, prepare_style
 from .reshuffle.targets import MatchedTargets, Start
 from .reshuffle.tones import aim, in_order, luminance, palette_for
@@ -30,6 +31,7 @@ from .reshuffle.underpainting import LEAST_SIDE, halved, laid_in
 from .settings import LEARNED_STEPS, Settings
 
 _COLOURS_BACK = 0.5  # how far colours paled by the network's steps go back to the draft's; all the way brings smoke back
+_PALETTE_BACK = 0.35  # likewise, how far to the palette
 _STRUCTURE_LEVEL = 3  # whose features tell structure from grain, in windows small enough to follow an outline
 
 
@@ -102,7 +104,7 @@ class Pipeline:
             style: (1, 3, H, W), RGB in [0, 1].
             shown: (H, W) bool, which pixels count; the others are left out of patches, moments and colours. None is all.
         """
-        style = style.to(self.device)
+        style = self._looked_at(style.to(self.device))
         extended = to_multiple(style)
         if shown is not None:
             shown = shown.to(self.device)
@@ -141,12 +143,23 @@ class Pipeline:
             result = self._rimless(result, guide)
             if self.steps_by_kind[0]:
                 result = torch.lerp(result, match_moments(result, colours), _COLOURS_BACK).clamp_(0, 1)
+                result = match_palette(result, palette, _PALETTE_BACK * self._palette_share).clamp_(0, 1)
         else:
             result = self._rimless(result, guide)
         result = self._brushed(result, guide, style)
         if self.settings.palette:
-            result = within(result, palette, self._soft).clamp_(0, 1)
-        return result[None, :, : content.shape[2], : content.shape[3]].cpu()
+            result = within(result, palette, self.soft).clamp_(0, 1)
+        return self.with_kept_colours(result[None, :, : content.shape[2], : content.shape[3]].cpu(), content)
+
+    @torch.inference_mode()
+    def with_kept_colours(self, result: Tensor, content: Tensor) -> Tensor:
+        """A result with the colours of its content, if `Settings.colours` says so; both (1, 3, H, W), RGB in [0, 1]."""
+        kept = self.settings.colours
+        if kept == "style":
+            return result
+        content = content.to(result)
+        light = with_light_of(result[0], content[0]) if kept == "luminance" else result[0]
+        return with_colours_of(light, content[0])[None]
 
     @torch.inference_mode()
     def draft(self, content: Tensor, style: PreparedStyle) -> tuple[Tensor, MatchedTargets]:
@@ -173,9 +186,14 @@ class Pipeline:
             yield from refine_by_gradient(result, self.encoder, targets, by_gradient, optimizer)
 
     @property
-    def _soft(self) -> float:
+    def soft(self) -> float:
         """The share of all changes to the picture as a whole: 0 at strength 0, which gives the photograph back."""
         return min(1.0, 2 * self.settings.strength)
+
+    @property
+    def _palette_share(self) -> float:
+        """How far colours go to the palette."""
+        return 1 - self.settings.faded(1 - self.settings.palette)
 
     def _fed_forward(
         self,
@@ -185,7 +203,7 @@ class Pipeline:
         watch: Callable[[Turn], None] | None,
         underpainted: bool = True,
     ) -> Draft:
-        picture = to_multiple(content.to(self.device))
+        picture = to_multiple(self._looked_at(content.to(self.device)))
         palette, aimed = self._tones(picture, style.palette)
         evener = Evener(picture[0]) if self.settings.evening or self.settings.tone else None
         underpainted = underpainted and bool(self.settings.strokes) and min(picture.shape[2:]) >= LEAST_SIDE
@@ -207,11 +225,16 @@ class Pipeline:
         report.decoded(result)
         return Draft(self._coloured(result, guide, palette), features, guide, palette, starts)
 
+    def _looked_at(self, picture: Tensor) -> Tensor:
+        """What of a picture (1, 3, H, W) is stylized: all of it, or its lightness."""
+        return lightness_of(picture[0])[None] if self.settings.colours == "luminance" else picture
+
     def _with_floor(self, picture: Tensor) -> Tensor:
         """A picture (1, 3, H, W) with noise where it is flat."""
         if not self.settings.noise:
             return picture
-        noisy = with_floor(picture[0], self._soft * self.settings.noise / 255, self.settings.seed)
+        noise = noise_of(picture.shape[2], picture.shape[3], self.settings.seed)
+        noisy = with_floor(picture[0], self.soft * self.settings.noise / 255, noise)
         return noisy[None].contiguous(memory_format=torch.channels_last)
 
     def _laid_in(self, picture: Tensor, style: PreparedStyle, guide: Guide) -> Tensor:
@@ -223,7 +246,7 @@ class Pipeline:
         silent = Report(None, self.settings, self.decoder, 0)
         half = self._fed_forward(halved(picture), style, silent, None, underpainted=False)
         painting = half.picture[:, : height // 2, : width // 2]
-        strokes = laid_in(picture[0], painting, structure, self._soft * self.settings.strokes)
+        strokes = laid_in(picture[0], painting, structure, self.soft * self.settings.strokes)
         return strokes[None].contiguous(memory_format=torch.channels_last)
 
     def _tones(self, picture: Tensor, palette: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -251,19 +274,18 @@ class Pipeline:
         if guide.evener is not None:
             if guide.aim is not None:
                 missing = guide.evener.wide(guide.aim - luminance(picture))
-                picture = picture + self._soft * self.settings.tone * missing
+                picture = picture + self.soft * self.settings.tone * missing
             if self.settings.evening:
-                picture = guide.evener.picture(picture, self._soft * self.settings.evening)
-        share = 1 - self.settings.faded(1 - self.settings.palette)
-        if share:
-            picture = match_palette(picture, palette, share)
+                picture = guide.evener.picture(picture, self.soft * self.settings.evening)
+        if self._palette_share:
+            picture = match_palette(picture, palette, self._palette_share)
         return picture.clamp(0, 1)
 
     def _rimless(self, picture: Tensor, guide: Guide) -> Tensor:
         """A picture (3, H, W) without halos along the content's edges."""
         if guide.evener is None or not self.settings.evening:
             return picture
-        return guide.evener.without_rims(picture, self._soft * self.settings.evening)
+        return guide.evener.without_rims(picture, self.soft * self.settings.evening)
 
     def _brushed(self, picture: Tensor, guide: Guide, style: PreparedStyle) -> Tensor:
         """A refined picture (3, H, W) with the contrast of the style's strokes where the content is flat."""
@@ -271,7 +293,7 @@ class Pipeline:
         structure = guide.structure_on((height, width))
         if structure is None or not self.settings.brushwork:
             return picture
-        share = self._soft * self.settings.brushwork
+        share = self.soft * self.settings.brushwork
         return with_brushwork(picture, style.contrast, 1 - structure, share).clamp_(0, 1)
 
     def _targets(self, draft: Draft, style: PreparedStyle) -> MatchedTargets:

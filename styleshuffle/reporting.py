@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -43,14 +44,14 @@ class Report:
     def inversion(self, step: InversionStep) -> None:
         deepest = self.settings.levels[0]
         share = min(0.99, (deepest - step.level + step.step / step.steps) / deepest)
-        self._tell(share * self.first, f"inversion of relu{step.level}_1", step.level - 1, _scaled(step.picture[0]))
+        self._tell(share * self.first, f"inversion of relu{step.level}_1", step.level - 1, _drawn(step.picture[0]))
 
     def decoded(self, picture: Tensor) -> None:
-        self._tell(self.first, "decode", 0, _scaled(picture))
+        self._tell(self.first, "decode", 0, _drawn(picture))
 
     def refinement(self, number: int, picture: Tensor) -> None:
         share = number / self.steps
-        self._tell(1 - (1 - share) * (1 - self.first), "refine", 0, _scaled(picture))
+        self._tell(1 - (1 - share) * (1 - self.first), "refine", 0, _drawn(picture))
 
     def _drawing(self, turn: Turn) -> Callable[[int], Image] | None:
         """A function that draws a preview of a level's features; None without a decoder."""
@@ -72,7 +73,17 @@ def _decoded_small(turn: Turn, decoder: Decoder, long_side: int) -> Image:
     return to_pil(decode_to_picture(small[0], turn.level, decoder))
 
 
-def _scaled(picture: Tensor) -> Callable[[int], Image]:
+def scaled(progress: Callable[[Progress], None], share: float) -> Callable[[Progress], None]:
+    """A progress callback for work that is the first share, 0 to 1, of all the work."""
+    return lambda part: progress(replace(part, fraction=part.fraction * share))
+
+
+def rest(progress: Callable[[Progress], None], share: float) -> Callable[[float, Tensor], None]:
+    """A callback for the enlargement that follows a share of the work: with how much of it is done, and a picture."""
+    return lambda done, picture: progress(Progress(share + (1 - share) * done, "enlarge", 0, _drawn(picture)))
+
+
+def _drawn(picture: Tensor) -> Callable[[int], Image]:
     """A function that draws a preview of a picture (3, H, W)."""
 
     def draw(long_side: int) -> Image:

@@ -14,6 +14,7 @@ LEARNED_STEPS = 2
 """Steps of refinement that the network takes: further ones would not lower the loss, but steps by gradient do."""
 
 _GRADIENT_STEPS = 6  # of refinement, where no other number is set and no network takes any
+MOST_STYLES = 16
 ENCODERS = ("compact", "vgg19")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")  # numbers that networks compute in
 CONVENTIONS = ("caffe", "torchvision")  # how a VGG-19 file wants its pictures
@@ -31,6 +32,7 @@ class Rule:
         optional: None is allowed.
         levels: of a list, the VGG levels that its values are for, from coarse to fine; () is a list of any length.
             None is a single value.
+        each_style: a list with a value for each style is allowed in place of a single value.
     """
 
     kind: type
@@ -40,6 +42,7 @@ class Rule:
     choices: tuple[str, ...] = ()
     optional: bool = False
     levels: tuple[int, ...] | None = None
+    each_style: bool = False
 
     def check(self, name: str, value: Any) -> None:
         """Refuse a value that breaks the rule.
@@ -51,7 +54,8 @@ class Rule:
             return
         if self.levels is not None and (isinstance(value, str) or not isinstance(value, Sequence)):
             raise SettingsError(f"{name}: {value!r} is not a list; use values such as {self.low}, {self.high}")
-        values = value if self.levels is not None else (value,)
+        listed = self.levels is not None or (self.each_style and isinstance(value, list | tuple) and value)
+        values = value if listed else (value,)
         for single in values:
             self._check_single(name, single)
         if self.levels and len(values) != len(self.levels):
@@ -128,14 +132,28 @@ class Settings:
         None, int, "Long side of the result in pixels; default: the content's own size.", 32, 32768, optional=True
     )
     strength: float = _setting(0.5, float, "How far to go from the content (0) to the style (1).")
-    style_scale: float = _setting(
-        1.0, float, "Size of the style picture relative to the result: smaller makes finer patterns.", 0.1, 4
+    style_scale: float | tuple[float, ...] = _setting(
+        1.0,
+        float,
+        "Size of the style picture relative to the result: smaller makes finer patterns. A list is for several styles.",
+        0.1,
+        4,
+        each_style=True,
+    )
+    style_weights: tuple[float, ...] | None = _setting(
+        None,
+        float,
+        "Shares of several styles in the picture, such as 7,3; default: equal shares. The usage penalty enforces them.",
+        0,
+        1000,
+        optional=True,
+        levels=(),
     )
     seed: int = _setting(0, int, "Another seed arranges the style's patterns another way.", 0, 2**31 - 1)
     work_size: int = _setting(
-        2048,
+        1024,
         int,
-        "Long side up to which a picture is stylized directly; a larger result is enlarged from it.",
+        "Long side up to which a picture is painted in one piece; a larger result is repainted from it in tiles.",
         32,
         32768,
     )
@@ -214,6 +232,20 @@ class Settings:
     brushwork: float = _setting(
         0.5, float, "How far strokes in flat places of the content get the contrast of the style's own."
     )
+    colours: Literal["style", "content", "luminance"] = _choice(
+        "style",
+        "Whose colours: the style's; the content's hue and saturation under the style's light; or the content's over a "
+        "result that is made of lightness alone.",
+        "style",
+        "content",
+        "luminance",
+    )
+    unmatched: Literal["refuse", "any"] = _choice(
+        "refuse",
+        "What a region does whose colour the other side lacks: refuse the masks, or let it take from anywhere.",
+        "refuse",
+        "any",
+    )
     strokes: float = _setting(
         1.0, float, "How far wide flat places of the content are laid in with strokes twice as wide."
     )
@@ -244,8 +276,26 @@ class Settings:
             rule_of(setting).check(setting.name, getattr(self, setting.name))
         if not self.levels or list(self.levels) != list(range(self.levels[0], self.levels[-1] - 1, -1)):
             raise SettingsError(f"levels: {self.levels} must fall one by one, such as 4,3,2,1 or 4,3,2")
+        if self.style_weights is not None and not sum(self.style_weights):
+            raise SettingsError(f"style_weights: {self.style_weights} leaves out all styles; give a number above 0")
         if any(size % 2 == 0 for size in self.patch_sizes):
             raise SettingsError(f"patch_sizes: {self.patch_sizes} must be odd")
+
+    def for_styles(self, count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The shares of that many styles, which sum to 1, and their scales.
+
+        Raises:
+            SettingsError: there are too many styles, or a list has another number of values; names the setting.
+        """
+        if not 1 <= count <= MOST_STYLES:
+            raise SettingsError(f"style: {count} styles; give 1 to {MOST_STYLES}")
+        scale = self.style_scale
+        scales = (scale,) * count if isinstance(scale, int | float) else tuple(scale)
+        weights = (1.0,) * count if self.style_weights is None else tuple(self.style_weights)
+        for name, values in ("style_weights", weights), ("style_scale", scales):
+            if len(values) != count:
+                raise SettingsError(f"{name}: {values} has {len(values)} values; give {count}, a value for each style")
+        return tuple(weight / sum(weights) for weight in weights), scales
 
     def at(self, level: int) -> LevelSettings:
         """What holds at a level: 4 for relu4_1."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -11,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .devices import PIXEL_COSTS, check_memory, choose_device
+from .devices import BYTES_A_RESULT_PIXEL, PIXEL_COSTS, check_memory, choose_device, free_memory
+from .enlarging import TILES, Enlarger
 from .errors import SettingsError, WeightsError
-from .images import Picture, fit_size, from_result, read
+from .images import Picture, fit_size, from_result, read, read_strength
+from .memory import parse_memory
 from .networks.decoder import load_compact_decoder, load_decoder
 from .networks.precision import choose_precision, computing_in
 from .networks.refiner import LEVELS as REFINED_LEVELS
@@ -21,6 +24,7 @@ from .networks.refiner import Refiner, load_compact_refiner, load_refiner
 from .networks.vgg import VGG, load_encoder
 from .pipeline import Pipeline, PreparedStyle
 from .progress import Progress
+from .reporting import rest, scaled
 from .settings import LEARNED_STEPS, Settings, settings_from
 
 if TYPE_CHECKING:
@@ -49,6 +53,8 @@ class Stylizer(Pipeline):
             bundled encoder, is inverted by gradient (`styleshuffle.reshuffle.inversion`), which is slow.
         refiner: a file that `styleshuffle-train refiner` wrote for this encoder. An encoder without a refiner, except the
             bundled encoder, is refined by Adam, in more steps.
+        memory: the most memory to take: bytes, or text such as "4GB" (4 x 1000^3) or "4GiB" (4 x 1024^3). On a GPU it is
+            the GPU's memory. Default: what is free when a picture begins.
         show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
@@ -68,10 +74,12 @@ class Stylizer(Pipeline):
         convention: str | None = None,
         decoder: str | Path | None = None,
         refiner: str | Path | None = None,
+        memory: int | str | None = None,
         show_download: bool = False,
         **overrides: Any,
     ) -> None:
         settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
+        self.memory = None if memory is None else parse_memory(memory)
         place = choose_device(device)
         own = encoder == "compact" and weights is None  # the encoder is the bundled encoder
         net = load_encoder(encoder, weights, convention, show_download)
@@ -96,48 +104,106 @@ class Stylizer(Pipeline):
         self._style: Picture | None = None
         self._prepared: dict[tuple[int, int], PreparedStyle] = {}
 
-    def set_style(self, style: Source) -> Stylizer:
+    def set_style(self, style: Source | Sequence[Source], *, masks: Source | Sequence[Source] | None = None) -> Stylizer:
         """Choose the style picture; returns the stylizer itself. What is transparent of it is left out.
 
         Raises:
             PictureError: the picture cannot be read.
         """
-        self._style = (style if isinstance(style, Picture) else read(style)).opaque()
+        styles: list[Any] = list(style) if isinstance(style, list | tuple) else [style]
+        self.settings.for_styles(len(styles))
+        if len(styles) > 1 or masks is not None:
+            raise SettingsError("style: this version takes a single style without a mask")
+        own = styles[0] if isinstance(styles[0], Picture) else read(styles[0], memory=self.memory)
+        self._style = own.opaque()
         self._prepared = {}
         return self
 
-    def stylize(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Image:
+    def stylize(
+        self,
+        content: Source,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        strength_mask: Source | None = None,
+    ) -> Image:
         """A content picture in the chosen style as an 8-bit Pillow image, RGB, or RGBA where it has transparency.
 
         Args, Raises: see `render`, which keeps the full precision.
         """
-        return self.render(content, progress).pil()
+        return self.render(content, progress, strength_mask=strength_mask).pil()
 
-    def render(self, content: Source, progress: Callable[[Progress], None] | None = None) -> Picture:
+    def render(
+        self,
+        content: Source,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        strength_mask: Source | None = None,
+    ) -> Picture:
         """A content picture in the chosen style, at the content's size unless `Settings.size` says otherwise.
 
         Args:
             content: path, stream, Pillow image, array, tensor or `Picture`.
             progress: called after each step; an exception from it stops the work.
+            strength_mask: a picture in greys: full strength where it is white, the photograph itself where it is black.
+                Its size may differ from the content's, its shape may not.
 
         Returns:
             sRGB as float32, with the content's transparency, bits a channel, profile and metadata. It is within [0, 1],
             except that a strength below 0.5 brings back some of the content's colours beyond sRGB.
 
         Raises:
-            PictureError: the content cannot be read.
+            PictureError: the content or the mask cannot be read, or the mask has another shape.
             SettingsError: no style has been set.
             MemoryShortage: the picture does not fit into memory at this size.
         """
         if self._style is None:
             raise SettingsError("style: none has been set; call set_style first")
-        picture = content if isinstance(content, Picture) else read(content)
+        picture = content if isinstance(content, Picture) else read(content, memory=self.memory)
         size, work_size = self.sizes(picture.size)
+        self._check_memory(size, work_size, self._style_size(self._style, work_size))
+        strengths = None if strength_mask is None else read_strength(strength_mask, size)
         style = self._prepared_style(self._style, work_size)
-        result = self.apply(picture.tensor(work_size), style, progress)
-        if size != work_size:
-            result = F.interpolate(result, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
-        return picture.passed_on(from_result(result, picture.alpha, picture.bits), 1 - self._soft)
+        own = picture.tensor(work_size)
+        if size == work_size:
+            result = self.apply(own, style, progress)
+        else:
+            share = (max(work_size) / max(size)) ** 2
+            result = self.apply(own, style, progress and scaled(progress, share))
+            result = self._enlarged(result, own, picture, size, style, progress and rest(progress, share))
+            if self.settings.colours != "style":
+                result = self.with_kept_colours(as_floats(result), picture.tensor(size))
+        if strengths is not None:
+            result = torch.lerp(picture.tensor(size), as_floats(result), torch.from_numpy(strengths))
+        return picture.passed_on(from_result(result, picture.alpha, picture.bits), 1 - self.soft)
+
+    def _enlarged(
+        self,
+        painting: Tensor,
+        own: Tensor,
+        content: Picture,
+        size: tuple[int, int],
+        style: PreparedStyle,
+        progress: Callable[[float, Tensor], None] | None,
+    ) -> Tensor:
+        """A painting (1, 3, h, w) of a content ``own`` (1, 3, h, w), at a larger size (width, height).
+
+        Returns:
+            (1, 3, H, W), float32 in [0, 1], or uint8.
+        """
+        if not Enlarger.works_with(self):
+            return F.interpolate(painting, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
+        enlarger = Enlarger(self, style, painting[0], own)
+        return enlarger.enlarged(painting[0], content, size, progress, self._tile(size))[None]
+
+    def _tile(self, size: tuple[int, int]) -> int:
+        """The side of the largest tile that fits into memory, beside a result of that size (width, height)."""
+        free = free_memory(self.device, self.memory)
+        if free is None:
+            return TILES[0]
+        if self.device.type == "cpu":
+            free -= BYTES_A_RESULT_PIXEL * prod(size)
+        cost = PIXEL_COSTS[self.encoder.kind].forward
+        return next((tile for tile in TILES if cost * tile**2 <= free), TILES[-1])
 
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""
@@ -145,13 +211,33 @@ class Stylizer(Pipeline):
         work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
         return size, work_size
 
-    def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
-        """The style, prepared for pictures of this size; a few sizes are kept."""
-        size = fit_size(style.size, max(32, round(max(work_size) * self.settings.style_scale)))
+    def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], style_size: tuple[int, int]) -> None:
+        """Refuse a picture that does not fit into memory: while it is worked on, or while it is enlarged and written.
+
+        Args:
+            size, work_size: see `sizes`.
+            style_size: of the style for it; a style that is prepared costs nothing more.
+
+        Raises:
+            MemoryShortage: names the memory and the remedy.
+        """
         costs = PIXEL_COSTS[self.encoder.kind]
         cost = costs.refined if self.steps_by_kind[1] else costs.forward
-        pixels = work_size[0] * work_size[1] + size[0] * size[1]
-        check_memory(self.device, pixels, costs.inverted if self.decoder is None else cost)
+        pixels = prod(work_size) + (0 if style_size in self._prepared else prod(style_size))
+        cost = costs.inverted if self.decoder is None else cost
+        if size != work_size:
+            pixels = max(pixels, TILES[-1] ** 2)  # the smallest tiles are larger than a small painting
+        check_memory(self.device, pixels, cost, self.memory, lower=("work_size", "size"))
+        on_cpu = self.device.type == "cpu"  # `memory` is of the device, and the result is enlarged and written on the CPU
+        check_memory(torch.device("cpu"), prod(size), BYTES_A_RESULT_PIXEL, self.memory if on_cpu else None)
+
+    def _style_size(self, style: Picture, work_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of the style for pictures of this size."""
+        return fit_size(style.size, max(32, round(max(work_size) * self.settings.for_styles(1)[1][0])))
+
+    def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
+        """The style, prepared for pictures of this size; a few sizes are kept."""
+        size = self._style_size(style, work_size)
         if size not in self._prepared:
             while len(self._prepared) >= _STYLE_SIZES_KEPT:
                 self._prepared.pop(next(iter(self._prepared)))
@@ -162,6 +248,11 @@ class Stylizer(Pipeline):
 def stylize(content: Source, style: Source, **settings: Any) -> Image:
     """Stylize a picture; returns a Pillow image. Takes the arguments of `Stylizer`, and settings by name."""
     return Stylizer(**settings).set_style(style).stylize(content)
+
+
+def as_floats(pictures: Tensor) -> Tensor:
+    """Pictures as float32 in [0, 1], if they are not."""
+    return pictures.float().div_(255) if pictures.dtype == torch.uint8 else pictures
 
 
 def _check_optimizer(settings: Settings, has_decoder: bool) -> None:

@@ -23,14 +23,19 @@ class FakeStylizer:
     before: Callable[[images.Picture], None]  # called before each picture; may raise
 
     def __init__(self, settings: Settings, **networks: Any) -> None:
-        self.settings, self.networks, self.styles = settings, networks, []
+        self.settings, self.networks, self.styles, self.masks = settings, networks, [], []
+        self.memory = networks.get("memory")
         type(self).made.append(self)
 
-    def set_style(self, style: images.Picture) -> FakeStylizer:
-        self.styles.append(style)
+    def set_style(self, style: Any, masks: Any = None) -> FakeStylizer:
+        self.styles += [images.read(path) for path in style]
+        self.style_masks = masks
         return self
 
-    def render(self, content: images.Picture, progress: Callable[[Any], None] | None = None) -> images.Picture:
+    def render(
+        self, content: images.Picture, progress: Callable[[Any], None] | None = None, **masks: Any
+    ) -> images.Picture:
+        self.masks.append(masks)
         type(self).contents.append(content)
         type(self).before(content)
         for fraction in (0.25, 1.0) if progress is not None else ():

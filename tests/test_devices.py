@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import types
 from collections.abc import Callable
 
 import pytest
 import torch
 
-from styleshuffle.devices import BYTES_AT_REST, check_memory, choose_device, is_out_of_memory
+from styleshuffle.devices import check_memory, choose_device, free_memory, is_out_of_memory
 from styleshuffle.errors import MemoryShortage, SettingsError
 
 
@@ -55,38 +53,53 @@ def test_cuda_and_mps_are_refused_where_there_is_no_gpu(machine: Callable[..., N
 # -------------------------------------------------------------------------------------------------------------- memory
 
 
-def test_a_picture_fits_to_the_last_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = {"SC_PHYS_PAGES": (BYTES_AT_REST + 1000 * 4096) // 4096, "SC_PAGE_SIZE": 4096}
-    monkeypatch.setattr(os, "sysconf", sizes.__getitem__, raising=False)
-    monkeypatch.setattr(os, "sysconf_names", sizes, raising=False)
-    check_memory(torch.device("cpu"), pixels=1000, bytes_a_pixel=4096)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
+    """Let this much of the machine's memory be free."""
+    return lambda amount: monkeypatch.setattr("styleshuffle.devices.available_memory", lambda bound: amount)
+
+
+def test_work_fits_to_the_last_byte(free: Callable[[int | None], None]) -> None:
+    free(1000 * 4096)
+    check_memory(CPU, pixels=1000, bytes_a_pixel=4096)
     with pytest.raises(MemoryShortage):
-        check_memory(torch.device("cpu"), pixels=1001, bytes_a_pixel=4096)
+        check_memory(CPU, pixels=1001, bytes_a_pixel=4096)
 
 
-def test_the_refusal_names_what_is_needed_what_there_is_and_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("styleshuffle.devices._memory_of", lambda device: 4 * 2**30)
+def test_the_refusal_names_what_is_needed_what_is_free_and_the_remedy(free: Callable[[int | None], None]) -> None:
+    free(4 * 2**30)
     with pytest.raises(MemoryShortage) as refusal:
-        check_memory(torch.device("cpu"), pixels=2**20, bytes_a_pixel=8192)
-    needed = "work_size: needs about 8.6 GiB of memory, but the device has 4.0 GiB; lower `work_size` or `size`"
+        check_memory(CPU, pixels=2**20, bytes_a_pixel=8192, lower=("work_size", "size"))
+    needed = "work_size: needs about 8.0 GiB more memory, but 4.0 GiB are free; lower `work_size` or `size`"
     assert str(refusal.value) == needed
+    with pytest.raises(MemoryShortage, match=r"^size: .* lower `size`, or raise `memory`$"):
+        check_memory(CPU, pixels=2**20, bytes_a_pixel=8192, bound=5 * 2**30)
+
+
+def test_a_bound_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("styleshuffle.devices.available_memory", lambda bound: bound - 500)
+    assert free_memory(CPU, 3000) == 2500
 
 
 def test_a_gpu_has_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = {torch.device("cuda:0"): BYTES_AT_REST + 2000, torch.device("cuda:1"): BYTES_AT_REST + 1000}
+    """Others hold some of it, and torch keeps some that it does not use."""
+    gpu, other = torch.device("cuda:0"), torch.device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2000 if device == gpu else 1000, 9000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 700)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 400)
+    assert [free_memory(gpu), free_memory(other)] == [2300, 1300]
+    assert [free_memory(gpu, bound) for bound in (100, 1000, 10000)] == [0, 600, 2300]
+    check_memory(gpu, pixels=2300, bytes_a_pixel=1)
+    with pytest.raises(MemoryShortage, match="free on cuda:1; lower"):
+        check_memory(other, pixels=2300, bytes_a_pixel=1)
 
-    def properties(device: torch.device) -> types.SimpleNamespace:
-        return types.SimpleNamespace(total_memory=sizes[device])
 
-    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
-    check_memory(torch.device("cuda:0"), pixels=2000, bytes_a_pixel=1)
-    with pytest.raises(MemoryShortage):
-        check_memory(torch.device("cuda:1"), pixels=2000, bytes_a_pixel=1)
-
-
-def test_where_memory_cannot_be_told_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sysconf_names", {}, raising=False)
-    check_memory(torch.device("cpu"), pixels=10**15, bytes_a_pixel=10**6)
+def test_where_memory_cannot_be_told_nothing_is_refused(free: Callable[[int | None], None]) -> None:
+    free(None)
+    check_memory(CPU, pixels=10**15, bytes_a_pixel=10**6)
 
 
 @pytest.mark.parametrize(

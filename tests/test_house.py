@@ -15,16 +15,18 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # A room may import from rooms with a lower number, and from itself.
 FLOORS = {
     "errors": 0,
-    "settings": 1,
-    "files": 2, "devices": 2, "optim": 2, "progress": 2,
+    "memory": 1, "settings": 1,
+    "files": 2, "devices": 2, "optim": 2, "progress": 2, "tiles": 2,
+    "recipes": 3, "settings_files": 3,
     "images": 3,
     "networks": 3,
     "reshuffle": 4,
     "evaluation": 5, "reporting": 5,
     "pipeline": 6,
-    "stylizer": 7,
-    "jobs": 8, "training": 8,
-    "commands": 9,
+    "enlarging": 7,
+    "stylizer": 8,
+    "jobs": 9, "training": 9,
+    "commands": 10,
 }  # fmt: skip
 FORBIDDEN = {"reshuffle": {"images"}, "networks": {"images"}}
 PRINTERS = {"commands"}

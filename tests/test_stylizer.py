@@ -12,9 +12,10 @@ from PIL import Image, ImageChops, ImageStat
 
 import styleshuffle
 from styleshuffle import Progress, Settings, SettingsError, Stylizer
-from styleshuffle.errors import PictureError
+from styleshuffle.errors import MemoryShortage, PictureError
 from styleshuffle.evaluation.measures import measure
 from styleshuffle.images import read
+from styleshuffle.memory import resident_memory
 
 
 @pytest.fixture(scope="session")
@@ -176,6 +177,8 @@ def test_any_run_of_levels_works(content: Image.Image, style: Image.Image, level
         {"turns": (3, 2, 2)},
         {"levels": (3, 2)},
         {"palette": 1},
+        {"colours": "content"},
+        {"colours": "luminance"},
         {"evening": 0.5},
         {"tone": 0.0},
         {"noise": 0.0},
@@ -226,6 +229,41 @@ def test_results_keep_the_depth_of_the_content(style: Image.Image) -> None:
     picture = with_settings(style).render(deep)
     assert picture.bits == 16 and picture.rgb.dtype == np.float32
     assert with_settings(style).render((deep * 255).astype(np.uint8)).bits == 8
+
+
+# ------------------------------------------------------------------------------------------------------------- masks
+
+
+def half_mask(size: tuple[int, int]) -> Image.Image:
+    """Black on the left, white on the right."""
+    mask = Image.new("L", size, 0)
+    mask.paste(255, (size[0] // 2, 0, *size))
+    return mask
+
+
+def test_black_of_a_strength_mask_keeps_the_photograph_and_white_the_whole_style(
+    stylizer: Stylizer, content: Image.Image
+) -> None:
+    result = np.asarray(stylizer.stylize(content, strength_mask=half_mask(content.size)))
+    assert (result[:, :48] == np.asarray(content)[:, :48]).all()
+    assert (result[:, 48:] != np.asarray(content)[:, 48:]).any(2).mean() > 0.9
+
+
+def test_a_strength_mask_of_another_size_serves(stylizer: Stylizer, content: Image.Image) -> None:
+    result = np.asarray(stylizer.stylize(content, strength_mask=half_mask((48, 36))))
+    assert (result[:, :46] == np.asarray(content)[:, :46]).all()
+
+
+def test_a_strength_mask_keeps_the_photograph_of_the_results_size(style: Image.Image, content: Image.Image) -> None:
+    small = with_settings(style, size=48)
+    result = np.asarray(small.stylize(content, strength_mask=half_mask(content.size)))
+    assert (result[:, :22] == np.asarray(content.resize((48, 36), Image.Resampling.LANCZOS))[:, :22]).all()
+
+
+def test_a_strength_mask_of_another_shape_is_refused(stylizer: Stylizer, content: Image.Image, tmp_path: Path) -> None:
+    half_mask((96, 96)).save(tmp_path / "mask.png")
+    with pytest.raises(PictureError, match=r"mask\.png: is 96 x 96, but its picture is 96 x 72; make"):
+        stylizer.stylize(content, strength_mask=tmp_path / "mask.png")
 
 
 # ---------------------------------------------------------------------------------------------------------- progress
@@ -319,6 +357,21 @@ def test_what_cannot_fit_in_memory_is_refused_before_it_is_begun(style: Image.Im
     huge = with_settings(style, size=32768, work_size=32768)
     with pytest.raises(SettingsError, match="GiB"):
         huge.stylize(Image.new("RGB", (32, 32)))
+
+
+def test_all_of_a_picture_must_fit_also_its_enlargement(style: Image.Image) -> None:
+    huge = with_settings(style, size=32768, work_size=32, memory="8GB")
+    with pytest.raises(MemoryShortage, match=r"^size: needs about 36.0 GiB more memory, but .* or raise `memory`$"):
+        huge.stylize(Image.new("RGB", (32, 32)))
+
+
+def test_memory_that_is_bound_by_hand_is_not_exceeded(content: Image.Image, style: Image.Image) -> None:
+    held = resident_memory() or 0
+    small = with_settings(style, size=512, memory=held + 100 * 2**20)
+    with pytest.raises(MemoryShortage, match=r"^work_size: .* but 0.1 GiB are free; .* or raise `memory`$"):
+        small.stylize(content)
+    with pytest.raises(SettingsError, match=r"^memory: 'lots' is no amount of memory"):
+        Stylizer(memory="lots", device="cpu")
 
 
 def test_usage_penalty_goes_from_popular_patches_to_all() -> None:

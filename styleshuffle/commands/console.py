@@ -24,6 +24,7 @@ from ..devices import is_out_of_memory
 from ..errors import MemoryShortage, PictureError, SettingsError, StyleShuffleError
 from ..files import errno_of, one_line, reason_of
 from ..progress import Progress
+from .threads import spin_briefly
 
 _NAMED = re.compile(r"`([a-z][a-z0-9_]*)`")
 
@@ -157,6 +158,7 @@ class Command(click.Command):
     """A command that ends with an exit code and, if it fails, a one-line message."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        spin_briefly()
         console = ctx.obj = Console(ctx.params["quiet"], ctx.params["verbose"])
         try:
             with _stoppable(), warnings.catch_warnings():

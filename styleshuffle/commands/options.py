@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from ..errors import SettingsError
+from ..memory import parse_memory
 from ..settings import CONVENTIONS, ENCODERS, PRECISIONS, Rule, Settings, rule_of
 
 FILE = click.Path(dir_okay=False)
@@ -30,6 +32,23 @@ precision_option = click.option(
     default="auto",
     type=click.Choice(PRECISIONS),
     help="Numbers that the networks compute in; auto: bfloat16 where the processor has it.",
+)
+
+
+class _Memory(click.ParamType):
+    """An amount of memory, as bytes."""
+
+    name = "memory"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return parse_memory(value)
+        except SettingsError as error:
+            self.fail(str(error).removeprefix("memory: "), param, ctx)
+
+
+memory_option = click.option(
+    "--memory", type=_Memory(), metavar="4GB|4GiB|...", help="The most memory to take; default: what is free."
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 
@@ -102,6 +121,16 @@ class _Numbers(click.ParamType):
         return tuple(self.number.convert(part, param, ctx) for part in parts)
 
 
+class _NumberOrNumbers(_Numbers):
+    """A number, or comma-separated numbers."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, int | float):
+            value = (value,)
+        numbers = super().convert(value, param, ctx)
+        return numbers[0] if len(numbers) == 1 else numbers
+
+
 def setting_options(names: tuple[str, ...]) -> Callable[[Any], Any]:
     """Decorator: the options of these settings, in this order."""
     by_name = {setting.name: setting for setting in fields(Settings)}
@@ -127,12 +156,12 @@ def _option(setting: Field[Any]) -> Callable[[Any], Any]:
             flag,
             type=_Numbers(_number(rule)),
             metavar="N,N,...",
-            default=",".join(map(str, default)),
+            default=None if default is None else ",".join(map(str, default)),
             help=f"{rule.help} Each from {rule.low} to {rule.high}.",
         )
-    return click.option(
-        flag, type=_number(rule), metavar="N" if rule.kind is int else "X", default=default, help=rule.help
-    )
+    kind = _NumberOrNumbers(_number(rule)) if rule.each_style else _number(rule)
+    metavar = ("N" if rule.kind is int else "X") + (",..." if rule.each_style else "")
+    return click.option(flag, type=kind, metavar=metavar, default=default, help=rule.help)
 
 
 def _number(rule: Rule) -> Any:

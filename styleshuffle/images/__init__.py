@@ -9,8 +9,10 @@ torch is imported only where a tensor is made, so that importing this room stays
 
 from .animation import Animation, read_frames, write_frames
 from .arrays import from_result, to_pil
+from .embedding import read_recipe
 from .formats import ANIMATED, READABLE, WRITABLE
 from .limits import MAX_PIXELS
+from .masks import Regions, read_regions, read_strength
 from .picture import Picture, fit_size
 from .reading import read
 from .save_options import SaveOptions
@@ -23,12 +25,16 @@ __all__ = [
     "WRITABLE",
     "Animation",
     "Picture",
+    "Regions",
     "SaveOptions",
     "check_target",
     "fit_size",
     "from_result",
     "read",
     "read_frames",
+    "read_recipe",
+    "read_regions",
+    "read_strength",
     "to_pil",
     "write",
     "write_frames",

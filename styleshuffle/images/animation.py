@@ -19,7 +19,7 @@ from .picture import Picture
 from .plates import plate_of
 from .png_chunks import with_chunks
 from .reading import picture_of, reading_file
-from .refusals import path_name, refusal, stream_name
+from .refusals import check_memory_to_read, path_name, refusal, stream_name
 from .save_options import SaveOptions
 from .writing import DEFAULTS, check_stream, check_target, store
 
@@ -48,23 +48,26 @@ class Animation:
         return self.frames[0].size
 
 
-def read_frames(source: str | os.PathLike[str] | BinaryIO, max_pixels: int = MAX_PIXELS) -> Picture | Animation:
+def read_frames(
+    source: str | os.PathLike[str] | BinaryIO, max_pixels: int = MAX_PIXELS, memory: int | None = None
+) -> Picture | Animation:
     """Read a picture file with all its frames, if it is an animated GIF, WebP or PNG; other files as `read` does.
 
     Args:
         source: a path, or a binary stream.
-        max_pixels: as for `read`; all frames together count.
+        max_pixels, memory: as for `read`; all frames together count.
 
     Raises:
         PictureError: as `read`.
     """
-    with reading_file(source, max_pixels) as (file, name):
+    with reading_file(source, max_pixels, memory) as (file, name):
         image = _animated(file, name, max_pixels)
         if image is None:
             return picture_of(file, name, max_pixels)
         count = image.n_frames  # type: ignore[attr-defined]
         first = 1 if image.info.get("default_image") else 0  # a PNG may have a picture for those who cannot animate
         check_pixels((image.width, image.height * (count - first)), name, max_pixels)
+        check_memory_to_read((image.width, image.height * (count - first)), name, memory)
         loop = image.info.get("loop", 0 if image.format != "GIF" else 1)
         frames, durations = [], []
         for number in range(first, count):
@@ -83,10 +86,11 @@ def write_frames(
     format: str | None = None,
     overwrite: bool = False,
     options: SaveOptions = DEFAULTS,
+    recipe: str | None = None,
 ) -> list[str]:
     """Write an animation as GIF, WebP or PNG, with 8 bits a channel. A file is written as a whole or not at all.
 
-    A GIF has 255 colours a frame, and no metadata.
+    A GIF has 255 colours a frame, and holds neither metadata nor a recipe.
 
     Args, Returns, Raises: as for `write`.
     """
@@ -97,7 +101,7 @@ def write_frames(
         name = stream_name(target)
         encoding = check_stream(name, format, animation.size, animated=True)
     try:
-        plates = [plate_of(frame, encoding, options, bits=8) for frame in animation.frames]
+        plates = [plate_of(frame, encoding, options, recipe, bits=8) for frame in animation.frames]
         content = _encoded(plates, encoding, animation)
     except MemoryError as error:
         raise refusal(name, "does not fit into memory", "make smaller pictures") from error

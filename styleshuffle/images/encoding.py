@@ -13,6 +13,7 @@ from PIL import Image
 
 from . import exif as exif_data
 from . import png_chunks, png_pixels, tiff_writing
+from .embedding import recipe_text, xmp_with
 from .formats import prepare_writing
 from .metadata import NOTHING, Metadata, as_resource
 
@@ -21,6 +22,7 @@ OPAQUE_FORMATS = ("JPEG",)
 PROFILE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF")
 
 _LONGEST_SEGMENT = 65533  # bytes in a segment of a JPEG, with the length itself
+_ROOM = _LONGEST_SEGMENT - 40  # beside the name of the block
 _EXIF_HEADER = b"Exif\0\0"
 _NO_IPTC = "IPTC is not written to {} files; write JPEG, PNG or TIFF to keep it"
 
@@ -33,12 +35,14 @@ class Plate:
         pixels: (H, W, n), uint8 or uint16: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
         profile: the ICC profile of the colours; None is sRGB, which is not embedded.
         metadata: that describes these pixels.
+        recipe: text in ASCII; see `embedding`.
         losses: receives what the format cannot hold, in words.
     """
 
     pixels: np.ndarray
     profile: bytes | None = None
     metadata: Metadata = NOTHING
+    recipe: str | None = None
     losses: list[str] = field(default_factory=list)
 
     def png_chunks(self) -> list[bytes]:
@@ -54,7 +58,14 @@ class Plate:
             chunks.append(png_chunks.xmp_chunk(metadata.xmp))
         if metadata.iptc:
             chunks.append(png_chunks.iptc_chunk(metadata.iptc))
+        if self.recipe is not None:
+            chunks.append(png_chunks.chunk(b"tEXt", recipe_text(self.recipe)))
         return chunks
+
+    @property
+    def xmp(self) -> bytes | None:
+        """The XMP of the metadata, with the recipe in it."""
+        return self.metadata.xmp if self.recipe is None else xmp_with(self.recipe, self.metadata.xmp)
 
     @property
     def image(self) -> Image.Image:
@@ -74,8 +85,12 @@ def _jpeg(plate: Plate) -> bytes:
         options["dpi"] = metadata.dpi
     content = _saved(plate.image, "JPEG", quality=95, subsampling="4:4:4", icc_profile=plate.profile, **options)
     segments = b""
-    if metadata.xmp:
-        segments += _segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + metadata.xmp)
+    xmp = plate.xmp
+    if xmp and len(xmp) > _ROOM:
+        xmp = None if plate.recipe is None else xmp_with(plate.recipe)
+        plate.losses.append("the XMP data is too large for JPEG, so it was left out")
+    if xmp:
+        segments += _segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp)
     if metadata.iptc:
         segments += _segment(0xED, b"Photoshop 3.0\0" + as_resource(metadata.iptc))
     at = _after_headers(content)
@@ -85,13 +100,12 @@ def _jpeg(plate: Plate) -> bytes:
 def _for_segments(plate: Plate) -> Metadata:
     """The metadata that fits into segments of a JPEG."""
     metadata = plate.metadata
-    room = _LONGEST_SEGMENT - 40
-    if metadata.exif and len(metadata.exif) > room:
+    if metadata.exif and len(metadata.exif) > _ROOM:
         metadata = replace(metadata, exif=exif_data.without_maker_note(metadata.exif))
         plate.losses.append("the camera's maker note is too large for JPEG, so it was left out")
-    for name in ("exif", "xmp", "iptc"):
+    for name in ("exif", "iptc"):
         block = getattr(metadata, name)
-        if block and len(block) > room:
+        if block and len(block) > _ROOM:
             metadata = replace(metadata, **{name: None})
             plate.losses.append(f"the {name.upper()} data is too large for JPEG, so it was left out")
     return metadata
@@ -118,7 +132,7 @@ def _png(plate: Plate) -> bytes:
 def _tiff(plate: Plate) -> bytes:
     metadata = plate.metadata
     base = exif_data.parsed(metadata.exif) if metadata.exif else None
-    blocks = {700: metadata.xmp, 33723: metadata.iptc, 34675: plate.profile}
+    blocks = {700: plate.xmp, 33723: metadata.iptc, 34675: plate.profile}
     return tiff_writing.encoded(plate.pixels, base, blocks, metadata.dpi)
 
 
@@ -148,7 +162,7 @@ def _blocks(plate: Plate, format: str) -> dict[str, Any]:
     metadata = plate.metadata
     if metadata.iptc:
         plate.losses.append(_NO_IPTC.format(format))
-    blocks = {"exif": metadata.exif and _EXIF_HEADER + metadata.exif, "xmp": metadata.xmp}
+    blocks = {"exif": metadata.exif and _EXIF_HEADER + metadata.exif, "xmp": plate.xmp}
     return {name: block for name, block in blocks.items() if block}
 
 

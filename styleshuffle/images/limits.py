@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageFile
 
 from ..files import reason_of
-from .refusals import refusal
+from .refusals import check_memory_to_read, refusal
 
 MAX_PIXELS = 300_000_000
 """How many pixels `read` accepts unless told otherwise; an 8K frame has 33 million."""
@@ -38,6 +38,7 @@ _PROFILE_BYTES = 4  # more, to convert the colours
 _TILE_WIDTH_TAG, _TILE_HEIGHT_TAG = 322, 323
 
 _reading: contextvars.ContextVar[tuple[str, int] | None] = contextvars.ContextVar("reading", default=None)
+_memory: contextvars.ContextVar[int | None] = contextvars.ContextVar("memory", default=None)
 _pillow_check: Callable[..., None] = getattr(Image, "_decompression_bomb_check", lambda size, *ignored, **also: None)
 _truncation_lock = threading.Lock()
 
@@ -56,20 +57,23 @@ Image._decompression_bomb_check = _check_frame
 
 
 @contextlib.contextmanager
-def decoding(name: str, max_pixels: int) -> Iterator[None]:
+def decoding(name: str, max_pixels: int, memory: int | None = None) -> Iterator[None]:
     """Within the block, Pillow's limit of pixels is ours, in this thread only, and truncated files are refused.
 
     If the program has told Pillow to accept truncated files, that is off for all threads while the block runs.
 
     Args:
         name: of the picture, for messages.
+        memory: the most bytes that this process may hold; None is what is free.
     """
     before = _reading.set((name, max_pixels))
+    memory_before = _memory.set(memory)
     try:
         with _strict() if ImageFile.LOAD_TRUNCATED_IMAGES else contextlib.nullcontext():
             yield
     finally:
         _reading.reset(before)
+        _memory.reset(memory_before)
 
 
 @contextlib.contextmanager
@@ -130,6 +134,7 @@ def check_needed(size: tuple[int, int], needed: int, name: str, max_pixels: int)
             f"{allowed / 1e9:.1f} GB that {max_pixels:,} plain pixels take"
         )
         raise refusal(name, reason, "scale it down first, or raise `max_pixels` if you trust the file")
+    check_memory_to_read(size, name, _memory.get(), needed)
 
 
 def drained(stream: BinaryIO, name: str, max_pixels: int) -> io.BytesIO:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import exif as exif_data
+from .embedding import without_recipe
 
 _EXIF_HEADER = b"Exif\0\0"
 _IPTC_RESOURCE = 0x0404
@@ -43,12 +44,15 @@ class Metadata:
         return any(part is not None for part in (self.exif, self.xmp, self.iptc, self.dpi))
 
     def mended(self, size: tuple[int, int], srgb: bool = True) -> Metadata:
-        """The metadata of an upright picture of that (width, height) made from the photograph, without thumbnails."""
+        """The metadata of an upright picture of that (width, height) made from the photograph.
+
+        Thumbnails show the photograph, and a recipe that lies in it is not that of the new picture; both are left out.
+        """
         exif = self.exif and exif_data.mended(self.exif, size, srgb)
         xmp = self.xmp
         if xmp is not None:
             xmp = _XMP_THUMBNAILS.sub(b"", _XMP_ORIENTATION.sub(rb"\g<1>1", xmp))
-            xmp = _XMP_EXTENDED.sub(b"", xmp)
+            xmp = without_recipe(_XMP_EXTENDED.sub(b"", xmp))
         return replace(self, exif=exif or None, xmp=xmp)
 
     def without_gps(self) -> Metadata:

@@ -56,10 +56,7 @@ class Picture:
         """
         import torch
 
-        rgb = filled(self.rgb, self.alpha)
-        if size is not None and tuple(size) != self.size:
-            rgb = _resize(rgb, size)
-        planes = torch.from_numpy(rgb).permute(2, 0, 1)[None]
+        planes = torch.from_numpy(self.resized(size or self.size)).permute(2, 0, 1)[None]
         if planes.dtype == torch.uint8:
             return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
         return planes.clone(memory_format=torch.contiguous_format).clamp_(0, 1)
@@ -92,7 +89,7 @@ class Picture:
             result: any size.
             share: from 0 to 1, how much of its colours beyond sRGB the result gets back; the method works within sRGB.
         """
-        kept = replace(result, profile=self.profile, metadata=self.metadata)
+        kept = replace(result, profile=self.profile, metadata=self.metadata, several=self.several)
         if share == 0 or self.rgb.dtype == np.uint8:
             return kept
         beyond = self.rgb - self.rgb.clip(0, 1)
@@ -102,6 +99,14 @@ class Picture:
             beyond = _resampled(beyond, result.size)
         rgb = result.rgb / np.float32(255) if result.rgb.dtype == np.uint8 else result.rgb
         return replace(kept, rgb=rgb + np.float32(share) * beyond)
+
+    def resized(self, size: tuple[int, int]) -> np.ndarray:
+        """The colours, (H, W, 3), uint8 or float32 as they are, resampled to a size (width, height) by Lanczos.
+
+        Transparent pixels get colours of the visible ones around them.
+        """
+        rgb = filled(self.rgb, self.alpha)
+        return rgb if tuple(size) == self.size else _resize(rgb, size)
 
     def pil(self) -> Image.Image:
         """The picture as an 8-bit Pillow image, RGB, or RGBA where it has an alpha channel."""

@@ -12,11 +12,14 @@ from .profiles import matrix_profile
 from .save_options import SaveOptions
 
 
-def plate_of(picture: Picture, encoding: str, options: SaveOptions, bits: int | None = None) -> Plate:
+def plate_of(
+    picture: Picture, encoding: str, options: SaveOptions, recipe: str | None = None, bits: int | None = None
+) -> Plate:
     """What to encode of a picture.
 
     Args:
         encoding: the format, such as "PNG".
+        recipe: text that goes into the file.
         bits: a channel, whatever the options say.
     """
     losses = []
@@ -38,7 +41,7 @@ def plate_of(picture: Picture, encoding: str, options: SaveOptions, bits: int | 
     if alpha is not None:
         own = alpha if bits == 8 else alpha.astype(np.uint16) * np.uint16(257)
         pixels = np.concatenate([pixels, own[..., None]], axis=2)
-    return Plate(pixels, profile, _metadata_of(picture, profile, options), losses)
+    return Plate(pixels, profile, _metadata_of(picture, profile, options), recipe, losses)
 
 
 def _metadata_of(picture: Picture, profile: bytes | None, options: SaveOptions) -> Metadata:

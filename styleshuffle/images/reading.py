@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 def read(
-    source: str | os.PathLike[str] | BinaryIO | Image.Image | torch.Tensor | np.ndarray, max_pixels: int = MAX_PIXELS
+    source: str | os.PathLike[str] | BinaryIO | Image.Image | torch.Tensor | np.ndarray,
+    max_pixels: int = MAX_PIXELS,
+    memory: int | None = None,
 ) -> Picture:
     """Read a picture: upright, in sRGB, with its alpha channel, its metadata and its colour profile.
 
@@ -43,6 +45,8 @@ def read(
         max_pixels: a file, stream or Pillow image with more pixels is refused before it is decoded, and so is one that
             would take more memory than an 8-bit RGB picture of so many pixels: a 16-bit picture, for example, may have a
             third of them.
+        memory: the most bytes that this process may hold; a picture that would need more to be decoded is refused before.
+            None: what is free.
 
     Raises:
         PictureError: the source is missing, unreadable, empty, not a picture, damaged, cut short or too large, or a
@@ -54,14 +58,16 @@ def read(
         return from_tensor(source)  # type: ignore[arg-type]
     if isinstance(source, Image.Image):
         name = one_line(getattr(source, "filename", "") or "the Pillow image")
-        with _guarded(name, max_pixels):
+        with _guarded(name, max_pixels, memory):
             return picture_of(source, name, max_pixels)
-    with reading_file(source, max_pixels) as (file, name):  # type: ignore[arg-type]
+    with reading_file(source, max_pixels, memory) as (file, name):  # type: ignore[arg-type]
         return picture_of(file, name, max_pixels)
 
 
 @contextlib.contextmanager
-def reading_file(source: str | os.PathLike[str] | BinaryIO, max_pixels: int) -> Iterator[tuple[BinaryIO, str]]:
+def reading_file(
+    source: str | os.PathLike[str] | BinaryIO, max_pixels: int, memory: int | None = None
+) -> Iterator[tuple[BinaryIO, str]]:
     """A seekable file of a path or a stream, and its name. Whatever a decoder raises in the block is a PictureError."""
     if isinstance(source, str | os.PathLike):
         name, file = path_name(source), _opened(os.fsdecode(source), path_name(source), max_pixels)
@@ -70,7 +76,7 @@ def reading_file(source: str | os.PathLike[str] | BinaryIO, max_pixels: int) -> 
     else:
         reason = "is not a source of pictures"
         raise refusal(type(source).__name__, reason, "pass a path, a stream, an image or a tensor")
-    with file, _guarded(name, max_pixels):
+    with file, _guarded(name, max_pixels, memory):
         yield file, name
 
 
@@ -93,10 +99,10 @@ def _opened(path: str, name: str, max_pixels: int) -> BinaryIO:
 
 
 @contextlib.contextmanager
-def _guarded(name: str, max_pixels: int) -> Iterator[None]:
+def _guarded(name: str, max_pixels: int, memory: int | None) -> Iterator[None]:
     """Within the block, a picture of this name is decoded."""
     try:
-        with decoding(name, max_pixels):
+        with decoding(name, max_pixels, memory):
             yield
     except PictureError:
         raise

@@ -35,6 +35,7 @@ def write(
     format: str | None = None,
     overwrite: bool = False,
     options: SaveOptions = DEFAULTS,
+    recipe: str | None = None,
 ) -> list[str]:
     """Write a picture with its metadata, in its colour profile. A file is written as a whole or not at all.
 
@@ -54,6 +55,7 @@ def write(
         format: a suffix of `WRITABLE`, with or without the dot. A stream needs it; a path's default is its own suffix.
         overwrite: replace an existing file.
         options: depth, colour profile and metadata.
+        recipe: text in ASCII that goes into the file, for `read_recipe`; see `styleshuffle.recipes`.
 
     Returns:
         One-line warnings about what the format could not hold.
@@ -68,7 +70,7 @@ def write(
     else:
         name = stream_name(target)
         encoding = check_stream(name, format, picture.size)
-    content, losses = _encoded(picture, encoding, name, options)
+    content, losses = _encoded(picture, encoding, name, options, recipe)
     store(content, target, name, overwrite)
     return [f"{name}: {loss}" for loss in losses]
 
@@ -152,10 +154,12 @@ def _as_picture(image: Picture | Image.Image | torch.Tensor | np.ndarray) -> Pic
     raise refusal(type(image).__name__, "not a picture", "pass a Picture, an image, a tensor or an array")
 
 
-def _encoded(picture: Picture, encoding: str, name: str, options: SaveOptions) -> tuple[bytes, list[str]]:
+def _encoded(
+    picture: Picture, encoding: str, name: str, options: SaveOptions, recipe: str | None
+) -> tuple[bytes, list[str]]:
     """The bytes of the file, and what it could not hold."""
     try:
-        plate = plate_of(picture, encoding, options)
+        plate = plate_of(picture, encoding, options, recipe)
         return encoded(plate, encoding), plate.losses
     except MemoryError as error:
         raise refusal(name, "does not fit into memory", "make a smaller picture") from error

@@ -16,6 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .eigen import eigen
+
+Spread = tuple[Tensor, Tensor]
+"""Mean and deviation (C) by channel."""
+
 _SAMPLE = 4096  # positions that the axes of patches are found from, about
 _BARRED = 100.0  # similarity that a match with what is not shown loses
 
@@ -44,6 +49,7 @@ class Describer:
         features: Tensor,
         aim: Tensor | None = None,
         light: Tensor | None = None,
+        spread: Spread | None = None,
         shown: Tensor | None = None,
     ) -> Tensor:
         """Descriptors of features (C, H, W): (H W, d), of norm at most 1, and the columns for the luminance.
@@ -54,9 +60,10 @@ class Describer:
         Args:
             aim: luminance (H, W) that is aimed at, of a content.
             light: luminance (H, W) of a style.
+            spread: of the whole picture, if the features are those of a part of it.
             shown: (H, W) bool, of a style, which positions may be matched.
         """
-        described = self._described(features, shown)
+        described = self._described(features, spread or spread_of(features, shown))
         if self.barring:
             bar = torch.ones_like(described[:, :1]) if shown is None else (~shown).flatten()[:, None] * -_BARRED
             described = torch.cat([described, bar.to(described)], 1)
@@ -70,8 +77,8 @@ class Describer:
         last = torch.full_like(values, root) if light is None else -root / 2 * values.square()
         return torch.cat([described, root * values, last], 1)
 
-    def _described(self, features: Tensor, shown: Tensor | None) -> Tensor:
-        return self._patches(reflect(_unit_positions(features, self.channel_axes, shown), self.patch // 2))
+    def _described(self, features: Tensor, spread: Spread) -> Tensor:
+        return self._patches(reflect(_unit_positions(features, self.channel_axes, spread), self.patch // 2))
 
     def _patches(self, padded: Tensor, step: int = 1) -> Tensor:
         if self.patch_axes is None:
@@ -97,7 +104,7 @@ def fit_describer(features: Tensor, patch: int, channels: int, length: int, show
     if axes.shape[1] * patch**2 <= length:
         return whole
     step = max(1, math.isqrt(features[0].numel() // _SAMPLE))
-    rows = whole._patches(reflect(_unit_positions(features, axes, shown), patch // 2), step)
+    rows = whole._patches(reflect(_unit_positions(features, axes, spread_of(features, shown)), patch // 2), step)
     if shown is not None:
         rows = rows[shown[::step, ::step].flatten()]
     return replace(whole, patch_axes=_principal_axes(rows.T @ rows / max(1, len(rows)), length))
@@ -105,28 +112,32 @@ def fit_describer(features: Tensor, patch: int, channels: int, length: int, show
 
 def instance_normalise(features: Tensor) -> Tensor:
     """Features (C, H, W) with mean 0 and deviation 1 in each channel; constant channels become 0."""
-    mean, deviation = _spread(features)
+    mean, deviation = spread_of(features)
     return (features - mean[:, None, None]) / deviation[:, None, None]
 
 
-def _spread(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (C) of features (C, H, W), the deviation never 0."""
-    flat = features.flatten(1)
+def spread_of(features: Tensor, shown: Tensor | None = None) -> Spread:
+    """Mean and deviation (C) of features (C, H, W), the deviation never 0.
+
+    Args:
+        shown: (H, W) bool, which positions count; None is all.
+    """
+    flat = features.flatten(1) if shown is None else features[:, shown]
     mean = flat.mean(1)
     deviation = (flat - mean[:, None]).square_().mean(1).sqrt_()  # torch.std_mean takes ten times as long
     return mean, deviation.clamp_min(1e-5 * float(deviation.max().clamp_min(1e-12)))
 
 
-def _unit_positions(features: Tensor, axes: Tensor, shown: Tensor | None = None) -> Tensor:
+def _unit_positions(features: Tensor, axes: Tensor, spread: Spread) -> Tensor:
     """Unit vectors (c, H, W): instance-normalised features (C, H, W) along the axes (C, c)."""
-    mean, deviation = _spread(features if shown is None else features[:, shown][:, None])
+    mean, deviation = spread
     scaled = (axes / deviation[:, None]).T
     projected = torch.addmm(-(scaled @ mean)[:, None], scaled, features.flatten(1))
     return F.normalize(projected, dim=0, eps=1e-6).unflatten(1, features.shape[1:])
 
 
 def _principal_axes(square: Tensor, count: int) -> Tensor:
-    return torch.linalg.eigh(square).eigenvectors[:, -count:].contiguous()
+    return eigen(square)[1][:, -count:].contiguous()
 
 
 def reflect(features: Tensor, border: int) -> Tensor:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .eigen import eigen
 from .guided import applied, coarseness, coefficients, guided_filter, pooled
 from .moments import Moments
 from .rims import rims
@@ -54,10 +55,9 @@ class Axes:
 
 def axes_of(moments: Moments) -> Axes:
     """The axes of features with these moments."""
-    values, vectors = torch.linalg.eigh(moments.covariance.double())  # float32 fails on features of one colour
-    vectors = vectors.to(moments.mean)
+    values, vectors = eigen(moments.covariance)
     count = min(max(len(moments.mean) // 8, _AXES[0]), _AXES[1])
-    deviation = values.clamp_min(0).sqrt().to(moments.mean)
+    deviation = values.clamp_min(0).sqrt()
     return Axes(vectors.contiguous(), vectors[:, -count:].contiguous(), moments.mean, deviation)
 
 

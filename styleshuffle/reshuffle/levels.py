@@ -30,6 +30,10 @@ DecodeStep = Callable[[Tensor, int], Tensor]
 _COST = {4: 107.0, 3: 5.0, 2: 5.5, 1: 0.8}
 
 
+Match = Callable[[Tensor, StyleLevel, NNF | None, LevelSettings, bool, Settings, Guide], NNF]
+"""Makes the field of a turn, see `match_turn`."""
+
+
 @dataclass(frozen=True)
 class Turn:
     """What a turn of match, vote and blend has come to.
@@ -74,6 +78,7 @@ def reshuffle(
     decode: DecodeStep,
     settings: Settings,
     guide: Guide | None = None,
+    match: Match | None = None,
 ) -> Iterator[Turn]:
     """Stylize features, yielding after each turn of each level; `decode_to_picture` makes a picture of the last one.
 
@@ -82,8 +87,9 @@ def reshuffle(
         style: from `prepare_style` with the same settings.
         decode: the `Decoder` that belongs to the encoder of both, or an `Inverter`.
         guide: of the content; its aim is for a style that was prepared with its picture.
+        match: finds the fields in another way.
     """
-    guide = guide or Guide()
+    guide, match = guide or Guide(), match or match_turn
     costs = {level: _COST[level] * content[level][0].numel() for level in settings.levels}
     total = sum(settings.at(level).turns * cost for level, cost in costs.items())
     spent = 0.0
@@ -96,7 +102,7 @@ def reshuffle(
         target = recolour(base, patterns, settings)
         features = target
         for turn in range(here.turns):
-            nnf = _match(features, patterns, nnf, here, turn == 0, settings, guide)
+            nnf = match(features, patterns, nnf, here, turn == 0, settings, guide)
             votes = evened_vote(patterns, nnf, here.patch_size, guide.evener, settings.evening)
             features = torch.lerp(votes, target, weight)
             spent += costs[level]
@@ -105,7 +111,7 @@ def reshuffle(
             coarser = decode(features[None], level)[0]
 
 
-def _match(
+def match_turn(
     features: Tensor,
     style: StyleLevel,
     nnf: NNF | None,

@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .eigen import eigen
+
 _SAMPLE = 16384  # pixels that quantiles are taken from
 _QUANTILES = 257
 _GRID = 2048  # steps of the table that values are looked up in
@@ -50,7 +52,7 @@ def within(picture: Tensor, palette: Tensor, share: float) -> Tensor:
         palette: of `palette_of`.
     """
     centred = palette - palette.mean(1, keepdim=True)
-    axes = torch.linalg.eigh((centred @ centred.T).double().cpu()).eigenvectors.to(palette).T
+    axes = eigen(centred @ centred.T)[1].T
     there = axes @ palette
     low, high = there.amin(1, keepdim=True), there.amax(1, keepdim=True)
     clipped = axes.T @ torch.minimum(torch.maximum(axes @ picture.flatten(1), low), high)

@@ -28,13 +28,17 @@ def structure(features: Tensor) -> Tensor:
     return share * share * (3 - 2 * share)
 
 
-def with_floor(picture: Tensor, deviation: float, seed: int) -> Tensor:
+def with_floor(picture: Tensor, deviation: float, noise: Tensor) -> Tensor:
     """A picture (3, H, W) with grey noise where its local deviation is below a floor, as much as is missing.
 
     Args:
         deviation: the floor, in units of the picture's range.
-        seed: of the noise, which is drawn on the CPU, so that it is the same on every device.
+        noise: (H, W), of `noise_of`.
     """
     missing = (deviation**2 - local_variance(luminance(picture)[None], _FLOOR_RADIUS)).clamp_min_(0).sqrt_()
-    noise = torch.randn(picture.shape[1:], generator=torch.Generator().manual_seed(seed)).to(picture)
-    return picture + missing * noise
+    return picture + missing * noise.to(picture)
+
+
+def noise_of(height: int, width: int, seed: int) -> Tensor:
+    """Noise (H, W) of deviation 1, drawn on the CPU, so that it is the same on every device."""
+    return torch.randn((height, width), generator=torch.Generator().manual_seed(seed))

@@ -52,12 +52,13 @@ def test_options_reach_the_stylizer(here: Path, fake: type[FakeStylizer]) -> Non
     for name in ("vgg19.pth", "own.safetensors"):
         Path(name).touch()
     options = "--size 32 --strength 0.8 --seed 3 --levels 3,2 --patch-sizes 3,5,3,3 --turns 2,1,1 --device cpu"
-    options += " --encoder vgg19 --weights vgg19.pth --convention caffe --refiner own.safetensors"
+    options += " --precision float32"
+    options += " --encoder vgg19 --weights vgg19.pth --convention caffe --refiner own.safetensors --memory 3GB"
     result = run("content.png", "style.png", "-o", "out.png", *options.split())
     assert result.exit_code == 0, result.stderr
     expected = Settings(size=32, strength=0.8, seed=3, levels=(3, 2), patch_sizes=(3, 5, 3, 3), turns=(2, 1, 1))
     networks = {"device": "cpu", "encoder": "vgg19", "weights": "vgg19.pth", "convention": "caffe"}
-    networks |= {"decoder": None, "refiner": "own.safetensors"}
+    networks |= {"precision": "float32", "memory": 3 * 10**9, "decoder": None, "refiner": "own.safetensors"}
     assert [(one.settings, one.networks) for one in fake.made] == [(expected, {**networks, "show_download": True})]
     assert Image.open("out.png").size == (32, 16)
 
@@ -75,6 +76,7 @@ def test_options_reach_the_stylizer(here: Path, fake: type[FakeStylizer]) -> Non
         ("--patch-sizes ,", "--patch-sizes"),
         ("--device tpu", "auto, cpu, cuda"),
         ("--device cuda:x", "auto, cpu, cuda"),
+        ("--memory lots", "Invalid value for '--memory': 'lots' is no amount of memory; use such as 4GB"),
         ("--strenght 1", "--strength"),  # did you mean
         ("-q -v", "--quiet and --verbose"),
     ],

@@ -12,6 +12,7 @@ from fake_stylizer import FakeStylizer
 from helpers import colour, files, invoke, picture, raising
 
 from styleshuffle import images
+from styleshuffle.commands import painting
 from styleshuffle.commands import stylize as cli
 from styleshuffle.errors import MemoryShortage, PictureError, WeightsError
 from styleshuffle.settings import Settings
@@ -100,13 +101,13 @@ def test_a_failing_picture_is_passed_over(here: Path, fake: type[FakeStylizer]) 
 def test_what_fails_for_one_picture_does_not_stop_the_rest(
     here: Path, fake: type[FakeStylizer], error: Exception
 ) -> None:
-    picture("photos/a.png"), picture("photos/b.png")
+    picture("photos/a.png", size=(9, 9)), picture("photos/b.png")
 
-    def fail_first(content: images.Picture) -> None:
-        if len(fake.contents) == 1:
+    def fail_the_small(content: images.Picture) -> None:
+        if content.size == (9, 9):
             raise error
 
-    fake.before = staticmethod(fail_first)
+    fake.before = staticmethod(fail_the_small)
     result = run("photos", "style.png", "-o", "out")
     assert result.exit_code == 1
     line, summary = result.stderr.splitlines()
@@ -147,5 +148,5 @@ def test_a_result_never_replaces_an_input(here: Path, fake: type[FakeStylizer], 
 @pytest.mark.parametrize(("size", "expected"), [(None, 128.0), (32, 512.0)])
 def test_work_is_the_pixels_of_the_result(here: Path, size: int | None, expected: float) -> None:
     Path("damaged.png").write_text("no picture")
-    assert cli._work(Path("content.png"), Settings(size=size)) == expected
-    assert cli._work(Path("damaged.png"), Settings(size=size)) == 0
+    assert painting._work(Path("content.png"), Settings(size=size)) == expected
+    assert painting._work(Path("damaged.png"), Settings(size=size)) == 0

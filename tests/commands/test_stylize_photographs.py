@@ -55,11 +55,12 @@ def test_a_turned_photograph_is_upright_once(fake, here):
 
 def test_strip_and_srgb(fake, here):
     photograph(here / "photo.tif")
-    make(fake, here, "--strip", "--profile", "srgb")
+    make(fake, here, "--strip", "--profile", "srgb", "--no-recipe")
     result = read(here / "out.tif")
     assert result.metadata == Metadata() and result.profile is None
     make(fake, here, "--strip-gps", output="other.tif")
     exif = parsed(read(here / "other.tif").metadata.exif)
+    assert b"recipe" in read(here / "other.tif").metadata.xmp
     assert GPS_IFD not in exif.children and exif.data(0x010F) == b"Camera maker\0"
 
 

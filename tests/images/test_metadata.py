@@ -9,7 +9,7 @@ from photograph_files import IPTC, NOTE_AT, XMP, camera_exif
 from picture_files import chunk, noise, read_bytes, saved, stored
 from PIL import Image
 
-from styleshuffle.images import READABLE, WRITABLE, Picture, SaveOptions, read, write
+from styleshuffle.images import READABLE, WRITABLE, Picture, SaveOptions, read, read_recipe, write
 from styleshuffle.images.exif import orientation_of, parsed
 from styleshuffle.images.metadata import Metadata, iptc_of
 from styleshuffle.images.tiff_tags import EXIF_IFD, GPS_IFD, MAKER_NOTE, TagFile
@@ -169,6 +169,24 @@ def test_circles_and_absurd_numbers_end():
     absurd = b"II*\0" + struct.pack("<LHHHLLL", 8, 1, 270, 2, 2**32 - 1, 8, 0)
     assert parsed(absurd).entries == {}
     assert iptc_of(b"8BIM\x04\x04\0\0\xff\xff\xff\xff") is None
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
+def test_a_recipe_lies_beside_the_metadata(tmp_path, suffix):
+    """And that of an earlier result does not go into the next."""
+    path, again, without = (tmp_path / f"{name}{suffix}" for name in "abc")
+    write(photograph(), path, recipe='{"first": 1}')
+    assert read_recipe(path) == '{"first": 1}' and b'dc:creator="Ann"' in read(path).metadata.xmp
+    write(read(path), again, recipe='{"second": 2}')
+    assert read_recipe(again) == '{"second": 2}' and b"first" not in again.read_bytes()
+    write(read(path), without)
+    assert b"first" not in without.read_bytes() and b'dc:creator="Ann"' in read(without).metadata.xmp
+
+
+def test_a_recipe_finds_room_where_xmp_is_too_large_for_jpeg(tmp_path):
+    picture = Picture(noise(), metadata=Metadata(xmp=XMP.replace(b"Ann", b"A" * 70000)))
+    (warning,) = write(picture, tmp_path / "a.jpg", recipe="{}")
+    assert "XMP data is too large" in warning and read_recipe(tmp_path / "a.jpg") == "{}"
 
 
 def test_suffixes_of_the_extras_follow_what_is_installed():

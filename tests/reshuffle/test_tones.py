@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from styleshuffle.reshuffle.palette import palette_of, within
-from styleshuffle.reshuffle.structure import structure, with_floor
+from styleshuffle.reshuffle.structure import noise_of, structure, with_floor
 from styleshuffle.reshuffle.tones import aim, in_order, luminance, palette_for
 
 
@@ -57,12 +57,13 @@ def test_colours_are_held_within_the_palette() -> None:
 
 def test_noise_fills_up_to_the_floor_and_only_where_it_is_missing() -> None:
     flat = torch.full((3, 64, 64), 0.5)
-    floored = with_floor(flat, 0.02, seed=0)
+    floored = with_floor(flat, 0.02, noise_of(64, 64, seed=0))
     assert float(floored.std()) == pytest.approx(0.02, rel=0.1)
     assert torch.equal(floored[0], floored[2])  # grey
-    assert torch.equal(floored, with_floor(flat, 0.02, seed=0)) and not torch.equal(floored, with_floor(flat, 0.02, 1))
+    assert torch.equal(floored, with_floor(flat, 0.02, noise_of(64, 64, seed=0)))
+    assert not torch.equal(floored, with_floor(flat, 0.02, noise_of(64, 64, seed=1)))
     rough = noise(3, 64, 64)
-    assert torch.equal(with_floor(rough, 0.02, seed=0), rough)
+    assert torch.equal(with_floor(rough, 0.02, noise_of(64, 64, seed=0)), rough)
 
 
 def test_structure_is_where_features_change() -> None:
