@@ -147,7 +147,7 @@ class Enlarger:
 
     def _encoded(self, picture: Tensor) -> dict[int, Tensor]:
         encoded = self.pipeline.encoder(picture.contiguous(memory_format=torch.channels_last), LEVELS)
-        return {level: features[0].contiguous() for level, features in encoded.items()}
+        return {level: features[0] for level, features in encoded.items()}
 
 
 def _settings_for_parts(settings: Settings) -> Settings:

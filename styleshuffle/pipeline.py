@@ -302,7 +302,7 @@ class Pipeline:
     def _encoded(self, picture: Tensor, levels: Sequence[int] | None = None) -> dict[int, Tensor]:
         """Features (C, H, W) of a picture (1, 3, H, W) by level, at all levels of the settings unless told."""
         encoded = self.encoder(picture, levels or self.settings.levels)
-        return {level: features[0].contiguous() for level, features in encoded.items()}
+        return {level: features[0] for level, features in encoded.items()}
 
 
 def to_multiple(picture: Tensor, of: int = 8) -> Tensor:

@@ -133,7 +133,8 @@ def _unit_positions(features: Tensor, axes: Tensor, spread: Spread) -> Tensor:
     mean, deviation = spread
     scaled = (axes / deviation[:, None]).T
     projected = torch.addmm(-(scaled @ mean)[:, None], scaled, features.flatten(1))
-    return F.normalize(projected, dim=0, eps=1e-6).unflatten(1, features.shape[1:])
+    length = projected.square().sum(0).sqrt_().clamp_min_(1e-6)  # F.normalize takes several times as long
+    return projected.div_(length).unflatten(1, features.shape[1:])
 
 
 def _principal_axes(square: Tensor, count: int) -> Tensor:
