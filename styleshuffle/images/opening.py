@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from ..files import reason_of
 from . import png_pixels, tiff_pixels
 from .formats import PILLOW_FORMATS, names, opened_by_extra
 from .limits import check_decoding, check_header, check_needed
+from .pillow_pixels import samples_of
 from .png_chunks import PngFile, open_png
 from .refusals import refusal
 from .samples import Samples
@@ -21,18 +23,16 @@ _ORIENTATION_TAG, _RESOLUTION_TAG = 0x0112, 282
 
 @dataclass
 class Opened:
-    """A decoded picture. Its pixels are in `samples`, or else in `image`.
+    """A decoded picture.
 
     Attributes:
-        image: an image that Pillow has decoded.
-        samples: the pixels of a picture that Pillow alone would spoil.
+        samples: its pixels.
         info: metadata under the names that Pillow uses.
         several: see `Picture.several`.
         orientation: EXIF's, 1 to 8, that has yet to be applied.
     """
 
-    image: Image.Image | None = None
-    samples: Samples | None = None
+    samples: Samples
     info: dict[Any, Any] = field(default_factory=dict)
     several: str = ""
     orientation: int = 1
@@ -40,10 +40,13 @@ class Opened:
 
 def of_image(image: Image.Image, name: str, max_pixels: int) -> Opened:
     """A Pillow image, decoded."""
-    check_decoding(image, name, max_pixels)
-    several = _several(image)
-    image.load()
-    return Opened(image, None, _info(image), several, _orientation(image))
+    several = _loaded(image, name, max_pixels)
+    try:
+        samples = samples_of(image)
+    except ValueError as error:
+        reason = f"its pixel format cannot be read ({image.mode}: {reason_of(error)})"
+        raise refusal(name, reason, "save it as 8-bit RGB with an image editor") from error
+    return Opened(samples, _info(image), several, _orientation(image))
 
 
 def of_file(file: BinaryIO, name: str, max_pixels: int) -> Opened:
@@ -66,12 +69,12 @@ def of_file(file: BinaryIO, name: str, max_pixels: int) -> Opened:
         several = "pages" if tiff.pages > 1 else ""
         if layout is None:
             opened = of_image(_by_pillow(tiff.file, name, max_pixels), name, max_pixels)
-            return Opened(opened.image, None, {**opened.info, "exif": None, **tiff.info()}, several, opened.orientation)
+            return replace(opened, info={**opened.info, "exif": None, **tiff.info()}, several=several)
         size = (layout.width, layout.height)
         check_needed(size, layout.memory, name, max_pixels)
         samples = tiff_pixels.read_samples(tiff.file, tiff.page, layout)
         orientation = tiff.page.integer(_ORIENTATION_TAG, 1)
-        return Opened(None, samples, tiff.info(), several, orientation)
+        return Opened(samples, tiff.info(), several, orientation)
     image = opened_by_extra(file, name, max_pixels)
     return of_image(image or _by_pillow(file, name, max_pixels), name, max_pixels)
 
@@ -92,11 +95,18 @@ def _png(png: PngFile, name: str, max_pixels: int) -> Opened:
         return of_image(image, name, max_pixels)
     pixels = image.width * image.height
     check_needed(image.size, pixels * png_pixels.BYTES_A_PIXEL, name, max_pixels)
-    opened = of_image(image, name, max_pixels)
+    several = _loaded(image, name, max_pixels)
     low = png_pixels.with_low_bytes(_by_pillow(png.file, name, max_pixels), png)
     low.load()
-    samples = png_pixels.joined(image, low, png)
-    return Opened(None, samples, opened.info, opened.several, opened.orientation)
+    return Opened(png_pixels.joined(image, low, png), _info(image), several, _orientation(image))
+
+
+def _loaded(image: Image.Image, name: str, max_pixels: int) -> str:
+    """Decode an image, its size checked before. Returns what it has several of."""
+    check_decoding(image, name, max_pixels)
+    several = _several(image)
+    image.load()
+    return several
 
 
 def _by_pillow(file: BinaryIO, name: str, max_pixels: int) -> ImageFile.ImageFile:
@@ -121,7 +131,12 @@ def _several(image: Image.Image) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation that has yet to be applied, 1 (none) to 8. Pillow itself applies that of a TIFF."""
+    """The EXIF orientation that has yet to be applied, 1 (none) to 8. Pillow itself applies that of a TIFF.
+
+    JPEG XL has an orientation of its own, which its decoder applies, unless the file is a packed JPEG.
+    """
+    if image.format == "JXL" and not getattr(image, "jpeg", False):
+        return 1
     try:
         return image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # broken EXIF data can raise nearly any error, but the picture is still good

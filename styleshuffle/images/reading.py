@@ -18,7 +18,6 @@ from .limits import MAX_PIXELS, decoding, drained
 from .metadata import from_info
 from .opening import Opened, of_file, of_image
 from .picture import Picture
-from .pillow_pixels import samples_of
 from .refusals import path_name, refusal, stream_name
 
 if TYPE_CHECKING:
@@ -116,21 +115,13 @@ def _guarded(name: str, max_pixels: int, memory: int | None) -> Iterator[None]:
 def picture_of(source: BinaryIO | Image.Image, name: str, max_pixels: int) -> Picture:
     """The picture in a seekable file or a Pillow image."""
     if isinstance(source, Image.Image):
-        return _decode(of_image(source, name, max_pixels), name)
-    return _decode(of_file(source, name, max_pixels), name)
+        return _decode(of_image(source, name, max_pixels))
+    return _decode(of_file(source, name, max_pixels))
 
 
-def _decode(opened: Opened, name: str) -> Picture:
+def _decode(opened: Opened) -> Picture:
     """Turn a decoded picture of any kind into upright sRGB."""
-    samples = opened.samples
-    if samples is None and opened.image is not None:
-        try:
-            samples = samples_of(opened.image)
-        except ValueError as error:
-            reason = f"its pixel format cannot be read ({opened.image.mode}: {reason_of(error)})"
-            raise refusal(name, reason, "save it as 8-bit RGB with an image editor") from error
-    assert samples is not None
-    coloured, alpha = to_srgb(samples.pixels, opened.info), samples.alpha
+    coloured, alpha = to_srgb(opened.samples.pixels, opened.info), opened.samples.alpha
     if alpha is not None:
         alpha = None if alpha.min() == 255 else _upright(alpha, opened.orientation)
     return Picture(
