@@ -8,8 +8,9 @@ MAKE, ORIENTATION = 0x010F, 0x0112
 NOTE_AT = 700  # where the maker note of these tests lies
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:exif="http://ns.adobe.com/exif/1.0/" '
-    b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
+    b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+    b' xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"'
+    b' xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
     b'tiff:Orientation="6" dc:creator="Ann" '
     b'exif:GPSLatitude="48,12.5N" exif:GPSLongitude="16,22E"><xmp:Thumbnails><rdf:li>AAAA</rdf:li></xmp:Thumbnails>'
     b"<exif:GPSAltitude>170</exif:GPSAltitude><exif:GPSAreaInformation/></rdf:Description></rdf:RDF></x:xmpmeta>"

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageFile
 
 from ..files import reason_of
+from .profiles import matrix_profile
 from .refusals import check_memory_to_read, refusal
 
 MAX_PIXELS = 300_000_000
@@ -33,7 +34,7 @@ _OTHER_BYTES = 14  # pictures with transparency, CMYK and the like
 _DEEP_BYTES = 25  # 16-bit, 32-bit and float pixels
 _WEBP_BYTES = {"RGB": 17, "RGBX": 17, "RGBA": 22}
 _SCANS_BYTES = 10  # a JPEG of several scans: its coefficients are collected first
-_PROFILE_BYTES = 4  # more, to convert the colours
+_PROFILE_BYTES, _WIDE_BYTES = 4, 10  # more, to convert the colours; to floats, where sRGB does not hold them
 
 _TILE_WIDTH_TAG, _TILE_HEIGHT_TAG = 322, 323
 
@@ -163,7 +164,11 @@ def _bytes_a_pixel(image: Image.Image) -> int:
         needed = _WEBP_BYTES.get(image.mode, max(_WEBP_BYTES.values()))
     else:
         needed = _PLAIN_BYTES if image.mode in _PLAIN_MODES else _OTHER_BYTES
-    return needed + (_PROFILE_BYTES if image.info.get("icc_profile") else 0)
+    profile = image.info.get("icc_profile")
+    if not isinstance(profile, bytes):
+        return needed
+    matrix = matrix_profile(profile)
+    return needed + (_PROFILE_BYTES if matrix is None or matrix.nearly_srgb else _WIDE_BYTES)
 
 
 def _scans(image: Image.Image) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_ROWS = 2**20  # pixels converted at a time
+_ROWS = 2**18  # pixels converted at a time
 _TABLE = 4096  # steps of a curve that is inverted by a table
 
 _SRGB_TO_D50 = np.array(
@@ -71,21 +71,21 @@ class MatrixProfile:
 
     def to_srgb(self, pixels: np.ndarray) -> np.ndarray:
         """(H, W, 3), uint8, uint16 or float in [0, 1], to sRGB as float32, which goes beyond [0, 1]."""
-        decode = [_decoder(curve, pixels.dtype) for curve in self.curves]
+        decode, matrix = [_decoder(curve, pixels.dtype) for curve in self.curves], self.matrix.T.astype(np.float32)
 
         def convert(some: np.ndarray) -> np.ndarray:
             light = np.stack([decode[channel](some[:, channel]) for channel in range(3)], axis=1)
-            return _srgb_numbers(light @ self.matrix.T)
+            return _srgb_numbers(light @ matrix)
 
         return _by_rows(pixels, convert)
 
     def from_srgb(self, pixels: np.ndarray) -> np.ndarray:
         """sRGB (H, W, 3), uint8 or float that may go beyond [0, 1], to numbers of the profile in [0, 1], as float32."""
-        inverse = np.linalg.inv(self.matrix)
-        scale = 255.0 if pixels.dtype == np.uint8 else 1.0
+        inverse = np.linalg.inv(self.matrix).T.astype(np.float32)
+        scale = np.float32(255 if pixels.dtype == np.uint8 else 1)
 
         def convert(some: np.ndarray) -> np.ndarray:
-            light = _srgb_light(some.astype(np.float64) / scale) @ inverse.T
+            light = _srgb_light(some.astype(np.float32) / scale) @ inverse
             return np.stack([self.curves[channel].numbers(light[:, channel]) for channel in range(3)], axis=1)
 
         return _by_rows(pixels, convert)
@@ -217,9 +217,9 @@ def _decoder(curve: Curve, dtype: np.dtype[np.generic]) -> Callable[[np.ndarray]
     """A function from numbers of a channel to light; for whole numbers a table."""
     if dtype.kind == "u":
         most = 2 ** (8 * dtype.itemsize) - 1
-        table = curve.light(np.arange(most + 1) / most)
+        table = curve.light(np.arange(most + 1) / most).astype(np.float32)
         return lambda values: table[values]
-    return lambda values: curve.light(values.astype(np.float64))
+    return lambda values: curve.light(values).astype(np.float32)
 
 
 def _srgb_numbers(light: np.ndarray) -> np.ndarray:

@@ -213,8 +213,10 @@ def _samples(values: np.ndarray, layout: _Layout, page: Directory) -> Samples:
 
 def _unit(values: np.ndarray, layout: _Layout, whole: np.ndarray | None) -> np.ndarray:
     """Values as floats from 0 to 1. Where the format leaves white open, the largest of `whole` is white."""
-    floats = np.where(np.isfinite(values), values, 0).astype(np.float32).clip(0)
-    most = 0.0 if whole is None else float(np.max(whole, where=np.isfinite(whole), initial=0))
+    floats = values.astype(np.float32)
+    floats[~np.isfinite(floats)] = 0
+    np.maximum(floats, 0, out=floats)
+    most = 0.0 if whole is None else float(floats.max())
     if layout.kind == 3:
         white = max(1.0, most)
     elif layout.bits == 16:
@@ -223,4 +225,5 @@ def _unit(values: np.ndarray, layout: _Layout, whole: np.ndarray | None) -> np.n
         white = 2.0**32 - 1 if layout.kind != 2 else 2.0**31 - 1
     else:
         white = max(65535.0, most)
-    return np.minimum(floats / np.float32(white), 1)
+    floats /= np.float32(white)
+    return np.minimum(floats, 1, out=floats)
