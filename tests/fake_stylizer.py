@@ -12,7 +12,7 @@ from PIL import ImageOps
 
 from styleshuffle import images
 from styleshuffle.progress import Progress
-from styleshuffle.settings import Settings
+from styleshuffle.settings import MAX_PIXELS, Settings
 
 
 class FakeStylizer:
@@ -24,11 +24,11 @@ class FakeStylizer:
 
     def __init__(self, settings: Settings, **networks: Any) -> None:
         self.settings, self.networks, self.styles, self.masks = settings, networks, [], []
-        self.memory = networks.get("memory")
+        self.memory, self.max_pixels = networks.get("memory"), networks.get("max_pixels", MAX_PIXELS)
         type(self).made.append(self)
 
     def set_style(self, style: Any, masks: Any = None) -> FakeStylizer:
-        self.styles += [images.read(path) for path in style]
+        self.styles += [path if isinstance(path, images.Picture) else images.read(path) for path in style]
         self.style_masks = masks
         return self
 

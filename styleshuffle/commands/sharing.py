@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,8 @@ def share_folder(request: Request, rank: int, world: int, paint_folder: Callable
     from ..jobs.sharing import joined
     from .painting import tell_outcome
 
+    # else torch itself prints a long trace when a worker is lost, beside the error; it reads this when it is imported
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     content, output = Path(request.content), Path(request.output)
     own = replace(request, networks={**request.networks, "device": _own_device(request.networks["device"])})
     with joined(rank, world) as workers:
@@ -76,14 +79,14 @@ def _make_shared(
 
     if not tasks:
         return
-    claims = Claims(Path(request.output))
-    queue = SharedQueue(workers, tasks, claims, request.overwrite, report)
     companions = request.companions(Path(request.content))
-    for _ in run_tasks(queue, request.stylizer(), request.overwrite, companions=companions):
-        pass  # the queue reports it
+    with Claims(Path(request.output)) as claims:
+        queue = SharedQueue(workers, tasks, claims, request.overwrite, report)
+        made = run_tasks(queue, request.stylizer(), request.overwrite, companions=companions, output=claims.folder)
+        with closing(made) as outcomes:
+            for _ in outcomes:
+                pass  # the queue reports it
     queue.report()
-    if workers.first:
-        claims.clear()
 
 
 def _own_device(name: str) -> str:

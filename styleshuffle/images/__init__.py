@@ -7,11 +7,12 @@ nothing. A picture that cannot be read or written is refused with a one-line `Pi
 torch is imported only where a tensor is made, so that importing this room stays fast.
 """
 
+from ..settings import MAX_PIXELS
 from .animation import Animation, read_frames, write_frames
 from .arrays import from_result, to_pil
 from .embedding import read_recipe
 from .formats import ANIMATED, READABLE, WRITABLE
-from .limits import MAX_PIXELS
+from .limits import size_of
 from .masks import Regions, read_regions, read_strength
 from .picture import Picture, fit_size
 from .reading import read
@@ -35,6 +36,7 @@ __all__ = [
     "read_recipe",
     "read_regions",
     "read_strength",
+    "size_of",
     "to_pil",
     "write",
     "write_frames",

@@ -12,17 +12,19 @@ import numpy as np
 from PIL import Image
 
 from ..files import reason_of
+from ..settings import MAX_PIXELS
 from .encoding import Plate, webp_blocks
-from .limits import MAX_PIXELS, check_pixels
+from .limits import check_needed
 from .opening import opened_frames
 from .picture import Picture
 from .plates import plate_of
 from .png_chunks import with_chunks
 from .reading import picture_of, reading_file
-from .refusals import check_memory_to_read, path_name, refusal, stream_name
+from .refusals import path_name, refusal, stream_name
 from .save_options import SaveOptions
 from .writing import DEFAULTS, check_stream, check_target, store
 
+_BYTES_A_PIXEL = 5  # of memory for a frame that is kept
 _USUAL = 100  # milliseconds; what browsers give to frames that say nothing
 _CLEAR_BELOW = 128  # alpha that becomes clear in a GIF, which knows only clear and opaque
 _CLEAR = 255  # the number of that colour
@@ -66,8 +68,8 @@ def read_frames(
             return picture_of(file, name, max_pixels)
         count = image.n_frames  # type: ignore[attr-defined]
         first = 1 if image.info.get("default_image") else 0  # a PNG may have a picture for those who cannot animate
-        check_pixels((image.width, image.height * (count - first)), name, max_pixels)
-        check_memory_to_read((image.width, image.height * (count - first)), name, memory)
+        height = image.height * (count - first)
+        check_needed((image.width, height), _BYTES_A_PIXEL * image.width * height, name, max_pixels)
         loop = image.info.get("loop", 0 if image.format != "GIF" else 1)
         frames, durations = [], []
         for number in range(first, count):

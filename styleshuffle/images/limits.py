@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import io
+import os
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -17,11 +18,10 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageFile
 
 from ..files import reason_of
+from ..memory import available_memory
+from ..settings import MAX_PIXELS
 from .profiles import matrix_profile
-from .refusals import check_memory_to_read, refusal
-
-MAX_PIXELS = 300_000_000
-"""How many pixels `read` accepts unless told otherwise; an 8K frame has 33 million."""
+from .refusals import path_name, refusal
 
 _PLAIN_BYTES = 9  # a pixel of an 8-bit picture while it is read; those of `max_pixels` bound the memory of every picture
 _STREAMED_BYTES_A_PIXEL = 4
@@ -30,10 +30,10 @@ _BLOCK = 2**20
 
 # Bytes a pixel while a picture is read and converted, measured and rounded up, of
 _PLAIN_MODES = ("1", "L", "P", "RGB", "RGBX")
-_OTHER_BYTES = 14  # pictures with transparency, CMYK and the like
-_DEEP_BYTES = 25  # 16-bit, 32-bit and float pixels
-_WEBP_BYTES = {"RGB": 17, "RGBX": 17, "RGBA": 22}
-_SCANS_BYTES = 10  # a JPEG of several scans: its coefficients are collected first
+_OTHER_BYTES = 15  # pictures with transparency, CMYK and the like
+_DEEP_BYTES = 27  # 16-bit, 32-bit and float pixels
+_WEBP_BYTES = {"RGB": 18, "RGBX": 18, "RGBA": 25}
+_SCANS_BYTES = 11  # a JPEG of several scans: its coefficients are collected first
 _PROFILE_BYTES, _WIDE_BYTES = 4, 10  # more, to convert the colours; to floats, where sRGB does not hold them
 
 _TILE_WIDTH_TAG, _TILE_HEIGHT_TAG = 322, 323
@@ -106,12 +106,13 @@ def check_header(file: BinaryIO, name: str, max_pixels: int) -> None:
         check_pixels(size, name, max_pixels)
 
 
-def check_decoding(image: Image.Image, name: str, max_pixels: int) -> None:
+def check_decoding(image: Image.Image, name: str, max_pixels: int, memory: int | None = None) -> None:
     """Refuse an opened picture that would take too much memory or time to decode.
 
     Args:
         image: opened, but not yet decoded.
         max_pixels: no picture may take more memory than an 8-bit RGB picture of so many pixels.
+        memory: the most bytes that this process may hold; None is what is free.
     """
     check_pixels(image.size, name, max_pixels)
     tags = getattr(image, "tag_v2", {})
@@ -135,7 +136,23 @@ def check_needed(size: tuple[int, int], needed: int, name: str, max_pixels: int)
             f"{allowed / 1e9:.1f} GB that {max_pixels:,} plain pixels take"
         )
         raise refusal(name, reason, "scale it down first, or raise `max_pixels` if you trust the file")
-    check_memory_to_read(size, name, _memory.get(), needed)
+    free = available_memory(_memory.get())
+    if free is not None and needed > free:
+        have = f"needs about {needed / 2**30:.1f} GiB of memory, but {free / 2**30:.1f} GiB are free"
+        raise refusal(name, f"is {size[0]} x {size[1]}: to read it {have}", "scale it down first")
+
+
+def size_of(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """The (width, height) in the header of a file that Pillow can open, as it lies in the file.
+
+    Raises:
+        PictureError: too many pixels.
+        Exception: whatever Pillow raises for a file that it cannot open.
+    """
+    with decoding(path_name(path), max_pixels), open(path, "rb") as file:
+        check_header(file, path_name(path), max_pixels)
+        with Image.open(file) as image:
+            return image.size
 
 
 def drained(stream: BinaryIO, name: str, max_pixels: int) -> io.BytesIO:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import torch
 
 
+_SQUARE = 8  # pixels; the side of what a position of relu4_1 stands for
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """An upright picture in sRGB.
@@ -61,26 +64,42 @@ class Picture:
             return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
         return planes.clone(memory_format=torch.contiguous_format).clamp_(0, 1)
 
-    def opaque(self) -> Picture:
-        """The part of the picture that holds its opaque pixels. All others take colours of the opaque ones near them."""
+    def opaque(self, crop: bool = True) -> Picture:
+        """The picture with transparent and opaque pixels only. Those take colours of these near them, but stay marked.
+
+        Args:
+            crop: leave out rows and columns at the borders that hold no opaque pixel.
+        """
         seen = opaque(self.alpha)
-        if seen is None or self.alpha is None:
-            return self
+        if seen is None:
+            return replace(self, alpha=None)
         rows, columns = (np.flatnonzero(seen.any(axis)) for axis in (1, 0))
         part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        if not crop:
+            part = slice(None), slice(None)
         rgb = np.ascontiguousarray(opaque_only(self.rgb, self.alpha)[part])
         alpha = np.where(seen[part], np.uint8(255), np.uint8(0))
         return replace(self, rgb=rgb, alpha=None if alpha.all() else alpha)
 
     def shown(self, size: tuple[int, int]) -> torch.Tensor | None:
-        """Which pixels are opaque, (H, W) bool at `size`, (width, height); None if all are."""
+        """Which pixels are opaque, (H, W) bool at `size`, (width, height); None if all are.
+
+        In a picture of thin lines, all of a square of eight pixels counts if it holds much of a line, or the squares that
+        the coarsest features look at would hold nothing but background.
+        """
         import torch
+        import torch.nn.functional as F
 
         seen = opaque(self.alpha)
         if seen is None:
             return None
-        shares = np.asarray(Image.fromarray(seen.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX))
-        return torch.from_numpy(shares >= max(1, int(shares.max()) // 2))
+        shares = np.array(Image.fromarray(seen.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX))
+        shown = torch.from_numpy(shares >= max(1, int(shares.max()) // 2))
+        squares = F.avg_pool2d(shown[None, None].float(), _SQUARE, ceil_mode=True)[0, 0]
+        if squares.max() <= 0.5:
+            full = (squares >= squares.max() / 2).repeat_interleave(_SQUARE, 0).repeat_interleave(_SQUARE, 1)
+            shown = shown | full[: size[1], : size[0]]
+        return shown
 
     def passed_on(self, result: Picture, share: float) -> Picture:
         """A result made of this picture, with this picture's profile and metadata.

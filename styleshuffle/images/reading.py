@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from PIL import Image
 
-from ..errors import PictureError
-from ..files import one_line, reason_of
+from ..errors import PictureError, one_line
+from ..files import reason_of
+from ..settings import MAX_PIXELS
 from .arrays import from_array, from_tensor, is_tensor
 from .colour import to_srgb
-from .limits import MAX_PIXELS, decoding, drained
+from .limits import decoding, drained
 from .metadata import from_info
 from .opening import Opened, of_file, of_image
 from .picture import Picture

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from PIL import Image
 
-from ..files import one_line, reason_of, written_whole
+from ..errors import one_line
+from ..files import reason_of, written_whole
 from .arrays import from_result, is_tensor
 from .encoding import encoded
 from .formats import ANIMATED, WRITABLE

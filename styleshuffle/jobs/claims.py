@@ -25,7 +25,7 @@ PATTERN = ".styleshuffle-claim-*.lock"
 
 
 class Claim:
-    """The right to make a picture; held until `release`, or until the process ends.
+    """The right to make a picture; held until `release`, until nobody has this object, or until the process ends.
 
     Attributes:
         holds: whether it holds other processes off.
@@ -40,15 +40,18 @@ class Claim:
 
     def release(self) -> None:
         """Give the claim back; its file goes. A second call does nothing."""
-        if self._path is not None:
+        path, self._path = self._path, None
+        if path is not None:
             with contextlib.suppress(OSError):
-                self._path.unlink()  # while it is locked: who waits for the lock sees that the file has gone
+                path.unlink()  # while it is locked: who waits for the lock sees that the file has gone
             os.close(self._descriptor)
-            self._path = None
+
+    def __del__(self) -> None:  # a signal can come before the claim has got to its holder
+        self.release()
 
 
 class Claims:
-    """The claims on the pictures of an output folder.
+    """The claims on the pictures of an output folder. As a context, it clears the folder at the end.
 
     Args:
         folder: the output folder; all claim files lie directly in it.
@@ -56,6 +59,12 @@ class Claims:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def __enter__(self) -> Claims:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.clear()
 
     def take(self, target: Path, wait: bool = False) -> Claim | None:
         """Claim a picture; None if another process, or another claim of this one, has it.

@@ -14,6 +14,7 @@ from ..devices import is_out_of_memory
 from ..errors import PictureError
 from ..images import (
     ANIMATED,
+    MAX_PIXELS,
     WRITABLE,
     Animation,
     Picture,
@@ -52,9 +53,11 @@ class Result:
     seconds: float
 
 
-def read_content(source: Path | str | BinaryIO, options: SaveOptions, memory: int | None = None) -> Content:
+def read_content(
+    source: Path | str | BinaryIO, options: SaveOptions, max_pixels: int = MAX_PIXELS, memory: int | None = None
+) -> Content:
     """Read a content: with all its frames, if the options say so."""
-    return read_frames(source, memory=memory) if options.all_frames else read(source, memory=memory)
+    return read_frames(source, max_pixels, memory) if options.all_frames else read(source, max_pixels, memory)
 
 
 def unread(picture: Picture, name: str, style: bool = False) -> list[str]:

@@ -17,21 +17,21 @@ _WINDOW = 24 / 512  # radius of the windows that contrast is measured in, likewi
 _MOST = 2.0  # factor; more would show the decoder's grain
 
 
-def fine_contrast(picture: Tensor, shown: Tensor | None = None) -> float:
-    """Root mean square of the fine frequencies of a picture (3, H, W), RGB in [0, 1].
-
-    Args:
-        shown: (H, W) bool, which pixels count; None is all.
-    """
-    fine = _fine(picture)
-    return float((fine if shown is None else fine[:, shown]).square().mean().sqrt())
+def fine_contrast(picture: Tensor) -> float:
+    """Root mean square of the fine frequencies of a picture (3, H, W), RGB in [0, 1]."""
+    return float(_fine(picture).square().mean().sqrt())
 
 
-def with_brushwork(picture: Tensor, contrast: float, flat: Tensor, share: float) -> Tensor:
+def fine_energy(picture: Tensor) -> Tensor:
+    """Mean square of the fine frequencies of a picture (3, H, W) at each place, (H, W)."""
+    return _fine(picture).square().mean(0)
+
+
+def with_brushwork(picture: Tensor, contrast: float | Tensor, flat: Tensor, share: float) -> Tensor:
     """A picture (3, H, W) whose fine contrast in flat places goes to the style's.
 
     Args:
-        contrast: of the style, see `fine_contrast`.
+        contrast: of the style, see `fine_contrast`; a number or (H, W).
         flat: how flat the content is, (H, W), 0 to 1.
         share: how far to go, 0 to 1.
     """

@@ -10,7 +10,8 @@ channels and then of whole patches, keep the vectors short; dot products of the 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,6 @@ Spread = tuple[Tensor, Tensor]
 """Mean and deviation (C) by channel."""
 
 _SAMPLE = 4096  # positions that the axes of patches are found from, about
-_BARRED = 100.0  # similarity that a match with what is not shown loses
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,15 @@ class Describer:
         patch_axes: (c R^2, d), or None where patches are already short enough.
         tone_weight: similarity that is lost where the luminance misses its aim by 1; at 0 descriptors have no columns
             for the luminance.
-        barring: there is a column that keeps contents from matching what a style does not show.
     """
 
     patch: int
     channel_axes: Tensor
     patch_axes: Tensor | None
     tone_weight: float = 0.0
-    barring: bool = False
 
     def __call__(
-        self,
-        features: Tensor,
-        aim: Tensor | None = None,
-        light: Tensor | None = None,
-        spread: Spread | None = None,
-        shown: Tensor | None = None,
+        self, features: Tensor, aim: Tensor | None = None, light: Tensor | None = None, spread: Spread | None = None
     ) -> Tensor:
         """Descriptors of features (C, H, W): (H W, d), of norm at most 1, and the columns for the luminance.
 
@@ -61,12 +54,8 @@ class Describer:
             aim: luminance (H, W) that is aimed at, of a content.
             light: luminance (H, W) of a style.
             spread: of the whole picture, if the features are those of a part of it.
-            shown: (H, W) bool, of a style, which positions may be matched.
         """
-        described = self._described(features, spread or spread_of(features, shown))
-        if self.barring:
-            bar = torch.ones_like(described[:, :1]) if shown is None else (~shown).flatten()[:, None] * -_BARRED
-            described = torch.cat([described, bar.to(described)], 1)
+        described = self._described(features, spread)
         if not self.tone_weight:
             return described
         luminance = light if aim is None else aim
@@ -77,7 +66,7 @@ class Describer:
         last = torch.full_like(values, root) if light is None else -root / 2 * values.square()
         return torch.cat([described, root * values, last], 1)
 
-    def _described(self, features: Tensor, spread: Spread) -> Tensor:
+    def _described(self, features: Tensor, spread: Spread | None) -> Tensor:
         return self._patches(reflect(_unit_positions(features, self.channel_axes, spread), self.patch // 2))
 
     def _patches(self, padded: Tensor, step: int = 1) -> Tensor:
@@ -92,22 +81,18 @@ class Describer:
         return F.normalize(described, dim=1)
 
 
-def fit_describer(features: Tensor, patch: int, channels: int, length: int, shown: Tensor | None = None) -> Describer:
-    """Axes for descriptors of at most ``length`` numbers from a style's features (C, H, W), through ``channels``.
-
-    Args:
-        shown: (H, W) bool, which positions count; None is all.
-    """
-    normal = instance_normalise(features if shown is None else features[:, shown][:, None]).flatten(1)
+def fit_describer(features: Tensor | Sequence[Tensor], patch: int, channels: int, length: int) -> Describer:
+    """Axes for descriptors of at most ``length`` numbers, through ``channels``, from features (C, H, W) of styles."""
+    styles = [features] if isinstance(features, Tensor) else list(features)
+    normal = torch.cat([instance_normalise(own).flatten(1) for own in styles], 1)
     axes = _principal_axes(normal @ normal.T / normal.shape[1], channels)
-    whole = Describer(patch, axes, None, barring=shown is not None)
+    whole = Describer(patch, axes, None)
     if axes.shape[1] * patch**2 <= length:
         return whole
-    step = max(1, math.isqrt(features[0].numel() // _SAMPLE))
-    rows = whole._patches(reflect(_unit_positions(features, axes, spread_of(features, shown)), patch // 2), step)
-    if shown is not None:
-        rows = rows[shown[::step, ::step].flatten()]
-    return replace(whole, patch_axes=_principal_axes(rows.T @ rows / max(1, len(rows)), length))
+    step = max(1, math.isqrt(sum(own[0].numel() for own in styles) // _SAMPLE))
+    samples = [whole._patches(reflect(_unit_positions(own, axes), patch // 2), step) for own in styles]
+    rows = torch.cat(samples)
+    return Describer(patch, axes, _principal_axes(rows.T @ rows / len(rows), length))
 
 
 def instance_normalise(features: Tensor) -> Tensor:
@@ -116,21 +101,17 @@ def instance_normalise(features: Tensor) -> Tensor:
     return (features - mean[:, None, None]) / deviation[:, None, None]
 
 
-def spread_of(features: Tensor, shown: Tensor | None = None) -> Spread:
-    """Mean and deviation (C) of features (C, H, W), the deviation never 0.
-
-    Args:
-        shown: (H, W) bool, which positions count; None is all.
-    """
-    flat = features.flatten(1) if shown is None else features[:, shown]
+def spread_of(features: Tensor) -> Spread:
+    """Mean and deviation (C) of features (C, H, W), the deviation never 0."""
+    flat = features.flatten(1)
     mean = flat.mean(1)
     deviation = (flat - mean[:, None]).square_().mean(1).sqrt_()  # torch.std_mean takes ten times as long
     return mean, deviation.clamp_min(1e-5 * float(deviation.max().clamp_min(1e-12)))
 
 
-def _unit_positions(features: Tensor, axes: Tensor, spread: Spread) -> Tensor:
+def _unit_positions(features: Tensor, axes: Tensor, spread: Spread | None = None) -> Tensor:
     """Unit vectors (c, H, W): instance-normalised features (C, H, W) along the axes (C, c)."""
-    mean, deviation = spread
+    mean, deviation = spread or spread_of(features)
     scaled = (axes / deviation[:, None]).T
     projected = torch.addmm(-(scaled @ mean)[:, None], scaled, features.flatten(1))
     length = projected.square().sum(0).sqrt_().clamp_min_(1e-6)  # F.normalize takes several times as long
@@ -138,7 +119,7 @@ def _unit_positions(features: Tensor, axes: Tensor, spread: Spread) -> Tensor:
 
 
 def _principal_axes(square: Tensor, count: int) -> Tensor:
-    return eigen(square)[1][:, -count:].contiguous()
+    return eigen(square)[1][:, -count:].to(square).contiguous()
 
 
 def reflect(features: Tensor, border: int) -> Tensor:

@@ -93,7 +93,8 @@ def test_what_is_shown_at_other_sizes():
     assert small.shape == (20, 25) and abs(float(small.float().mean()) - (disc() > 0).mean()) < 0.03
     line = np.zeros((40, 50), np.uint8)
     line[20] = 255
-    assert Picture(noise(40, 50), line).shown((10, 8)).any()  # a thin line is still something
+    shown = Picture(noise(40, 50), line).shown((50, 40))
+    assert shown[16:24].all() and not shown[:16].any()  # squares that hold the thin line
 
 
 def test_tensors_do_not_show_what_lies_beneath():

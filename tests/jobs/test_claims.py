@@ -64,6 +64,14 @@ def test_a_picture_has_one_holder_at_a_time(claims: Claims) -> None:
     again.release()
 
 
+def test_a_claim_that_nobody_has_is_given_back(claims: Claims) -> None:
+    with pytest.raises(ZeroDivisionError), claims:
+        claims.take(TARGET), claims.take(Path("out/b.png"))
+        Path("out", PATTERN.replace("*", "0123")).touch()
+        raise ZeroDivisionError
+    assert files("out") == []
+
+
 def test_a_long_name_fits(claims: Claims) -> None:
     claim = claims.take(Path("out") / ("x" * 250 + ".png"))
     assert claim is not None and claim.holds
