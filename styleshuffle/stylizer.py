@@ -137,6 +137,8 @@ class Stylizer(Pipeline):
     ) -> Stylizer:
         """Choose the style picture, or several; returns the stylizer itself. Contents in work keep the style before.
 
+        What is transparent of a style is left out: of its patches, its moments and its colours.
+
         Args:
             style: a picture, or a list of 2 to 16 pictures, each patch of the result coming from one of them.
             weights: the shares of several styles; default: `Settings.style_weights`.
@@ -211,7 +213,8 @@ class Stylizer(Pipeline):
                 Likewise.
 
         Returns:
-            sRGB as float32 in [0, 1], with the content's transparency and its bits a channel.
+            sRGB as float32, with the content's transparency, bits a channel, profile and metadata. It is within [0, 1],
+            except that a strength below 0.5 brings back some of the content's colours beyond sRGB.
 
         Raises:
             PictureError: the content or a mask cannot be read, or a mask has another shape.
@@ -241,7 +244,7 @@ class Stylizer(Pipeline):
                 result = self.with_kept_colours(as_floats(result), picture.tensor(size))
         if strengths is not None:
             result = torch.lerp(picture.tensor(size), as_floats(result), torch.from_numpy(strengths))
-        return from_result(result, picture.alpha, picture.bits)
+        return picture.passed_on(from_result(result, picture.alpha, picture.bits), 1 - self.soft)
 
     def _enlarged(
         self,
@@ -285,12 +288,15 @@ class Stylizer(Pipeline):
 
     def _areas(self, mask: Source | None, styles: Chosen, size: tuple[int, int]) -> Areas | None:
         """The areas of a content of that size (width, height)."""
-        if (mask is None) != (styles.regions is None):
+        regions = styles.regions
+        if (mask is None) == (regions is not None and bool(regions.masks)):
             missing = "this content" if mask is None else "the styles"
             raise SettingsError(f"mask: regions need masks on both sides; give a mask for {missing} too")
-        if mask is None or styles.regions is None:
+        if regions is None:
             return None
-        return styles.regions.areas(read_regions(mask, like=size), size, self.settings.unmatched)
+        if mask is None:
+            return regions.whole(size)
+        return regions.areas(read_regions(mask, like=size), size, self.settings.unmatched)
 
     def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], styles: Chosen, kept: KeptStyles) -> None:
         """Refuse a picture that does not fit into memory: while it is worked on, or while it is enlarged and written.

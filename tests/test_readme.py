@@ -36,6 +36,7 @@ PAGES = {
         "README.md",
         "docs/method.md",
         "docs/figures.md",
+        "docs/formats.md",
         "docs/evaluation.md",
         "docs/training.md",
         "ARCHITECTURE.md",
