@@ -93,12 +93,13 @@ def check_pixels(size: tuple[int, int], name: str, max_pixels: int) -> None:
         raise refusal(name, reason, "scale it down first, or raise `max_pixels` if you trust the file")
 
 
-def check_header(file: BinaryIO, name: str, max_pixels: int) -> None:
-    """Refuse a WebP file with too many pixels. Pillow before 12 makes room for it as soon as it opens the file."""
+def check_header(file: BinaryIO, name: str, max_pixels: int, memory: int | None = None) -> None:
+    """Refuse a WebP file that is too large. Pillow makes room for its pixels as soon as it opens the file."""
     size = _webp_size(file.read(30))
     file.seek(0)
     if size is not None:
         check_pixels(size, name, max_pixels)
+        _check_memory(size, size[0] * size[1] * min(_WEBP_BYTES.values()), name, max_pixels, memory)
 
 
 def check_decoding(image: Image.Image, name: str, max_pixels: int, memory: int | None = None) -> None:
@@ -117,19 +118,21 @@ def check_decoding(image: Image.Image, name: str, max_pixels: int, memory: int |
         pixels = max(pixels, width * height)
     scans = _scans(image)
     needed = pixels * max(_bytes_a_pixel(image), _SCANS_BYTES if scans > 1 else 0)
-    allowed = _PLAIN_BYTES * max_pixels
-    if needed > allowed:
-        reason = (
-            f"is {image.width} x {image.height} and takes about {needed / 1e9:.1f} GB of memory to read, more than the "
-            f"{allowed / 1e9:.1f} GB that {max_pixels:,} plain pixels take"
-        )
-        raise refusal(name, reason, "scale it down first, or raise `max_pixels` if you trust the file")
-    free = available_memory(memory)
-    if free is not None and needed > free:
-        have = f"needs about {needed / 2**30:.1f} GiB of memory, but {free / 2**30:.1f} GiB are free"
-        raise refusal(name, f"is {image.width} x {image.height}: to read it {have}", "scale it down first")
+    _check_memory(image.size, needed, name, max_pixels, memory)
     if pixels * scans > _SCANS * max_pixels:
         raise refusal(name, f"draws its pixels {scans} times over", "save it again with an image editor")
+
+
+def _check_memory(size: tuple[int, int], needed: int, name: str, max_pixels: int, memory: int | None) -> None:
+    """Refuse a picture of this (width, height) that needs more bytes to be read than it may take, or than are free."""
+    picture, allowed, free = f"is {size[0]} x {size[1]}", _PLAIN_BYTES * max_pixels, available_memory(memory)
+    if needed > allowed:
+        reason = f"takes about {needed / 1e9:.1f} GB of memory to read, more than the {allowed / 1e9:.1f} GB that"
+        reason = f"{picture} and {reason} {max_pixels:,} plain pixels take"
+        raise refusal(name, reason, "scale it down first, or raise `max_pixels` if you trust the file")
+    if free is not None and needed > free:
+        have = f"needs about {needed / 2**30:.1f} GiB of memory, but {free / 2**30:.1f} GiB are free"
+        raise refusal(name, f"{picture}: to read it {have}", "scale it down first")
 
 
 def size_of(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:

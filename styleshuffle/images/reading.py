@@ -95,7 +95,7 @@ def _from_pillow(source: BinaryIO | Image.Image, name: str, max_pixels: int, mem
     """Read a seekable file or a Pillow image."""
     try:
         with decoding(name, max_pixels):
-            image = source if isinstance(source, Image.Image) else _identified(source, name, max_pixels)
+            image = source if isinstance(source, Image.Image) else _identified(source, name, max_pixels, memory)
             check_decoding(image, name, max_pixels, memory)
             image.load()
             return _decode(image, name)
@@ -108,12 +108,12 @@ def _from_pillow(source: BinaryIO | Image.Image, name: str, max_pixels: int, mem
         raise refusal(name, f"the picture is damaged or cut short ({reason_of(error)})", remedy) from error
 
 
-def _identified(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
+def _identified(file: BinaryIO, name: str, max_pixels: int, memory: int | None) -> Image.Image:
     """Open a picture file as far as its header."""
     if not file.read(1):
         raise refusal(name, "is empty (0 bytes)", "get the file again, or choose another file")
     file.seek(0)
-    check_header(file, name, max_pixels)
+    check_header(file, name, max_pixels, memory)
     try:
         return Image.open(file, formats=_READ_FORMATS)
     except UnidentifiedImageError as error:
