@@ -35,7 +35,7 @@ class StyleRegions:
         masks: of the styles; none if only transparency makes regions.
         numbers: for each mask and each of its regions, the number that all regions of this colour have.
         count: how many such numbers there are; transparent parts have the next.
-        pictures: of the styles.
+        pictures: of the styles; none if nothing of them is transparent.
     """
 
     masks: tuple[Regions, ...]
@@ -43,21 +43,30 @@ class StyleRegions:
     count: int
     pictures: tuple[Picture, ...]
 
-    def index(self, number: int, size: tuple[int, int]) -> Tensor:
-        """The regions of a style, at a size (width, height), as (H, W) int64."""
+    def indices(self, sizes: Sequence[tuple[int, int]]) -> list[Tensor] | None:
+        """The regions of each style, at its size (width, height), as (H, W) int64; None for a single region."""
+        return None if self._single else [self._index(number, size) for number, size in enumerate(sizes)]
+
+    @property
+    def _single(self) -> bool:
+        """Whether all of all styles is one region."""
+        return self.count == 1 and all(picture.alpha is None for picture in self.pictures)
+
+    def _index(self, number: int, size: tuple[int, int]) -> Tensor:
         if self.masks:
             index = torch.tensor(self.numbers[number])[scaled(self.masks[number], size)]
         else:
             index = torch.zeros(size[1], size[0], dtype=torch.int64)
-        shown = self.pictures[number].shown(size)
+        shown = self.pictures[number].shown(size) if self.pictures else None
         return index if shown is None else torch.where(shown, index, self.count)
 
     def whole(self, size: tuple[int, int]) -> Areas:
         """A content without a mask, at a size (width, height): a single area, which takes from all that is visible."""
         return Areas(torch.zeros(size[1], size[0], dtype=torch.int64), (0,))
 
-    def areas(self, content: Regions, size: tuple[int, int], unmatched: str) -> Areas:
-        """The areas of a content's mask, at a size (width, height), and the region that each takes from.
+    def areas(self, content: Regions, size: tuple[int, int], unmatched: str) -> Areas | None:
+        """The areas of a content's mask, at a size (width, height), and the region that each takes from; None for a
+        single area, which takes from everywhere.
 
         Args:
             unmatched: "refuse" or "any", see `Settings.unmatched`.
@@ -70,6 +79,10 @@ class StyleRegions:
             takes |= {mine: numbers[theirs] for mine, theirs in matched_colours(content, mask).items()}
         if unmatched == "refuse":
             self._refuse_unmatched(content, takes)
+        if self._single:  # which is everywhere
+            takes = dict.fromkeys(takes, ANYWHERE)
+        if set(takes.values()) == {ANYWHERE} and len(takes) == 1:
+            return None
         return Areas(scaled(content, size), tuple(takes.values()))
 
     def _refuse_unmatched(self, content: Regions, takes: dict[int, int]) -> None:
@@ -86,7 +99,7 @@ class StyleRegions:
                     )
 
 
-def join_regions(masks: Sequence[Regions], pictures: Sequence[Picture]) -> StyleRegions:
+def join_regions(masks: Sequence[Regions], pictures: Sequence[Picture] = ()) -> StyleRegions:
     """Give the regions of all styles numbers, equal colours the same number."""
     numbers: list[tuple[int, ...]] = []
     count = 0

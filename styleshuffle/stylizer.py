@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from math import prod
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .devices import BYTES_A_RESULT_PIXEL, PIXEL_COSTS, check_memory, choose_device, free_memory
-from .enlarging import TILES, Enlarger
+from .enlarging import TILES, Enlarger, enlarged_within
 from .errors import SettingsError, WeightsError
 from .guides import Chosen, Styles, read_styles
 from .images import Picture, fit_size, from_result, read, read_regions, read_strength
@@ -29,6 +30,7 @@ from .progress import Progress
 from .reporting import rest, scaled
 from .reshuffle.areas import Areas
 from .reshuffle.guide import Wishes
+from .reshuffle.style import prepared_alike
 from .settings import LEARNED_STEPS, MAX_PIXELS, Settings, settings_from
 
 if TYPE_CHECKING:
@@ -111,6 +113,18 @@ class Stylizer(Pipeline):
             chain and _placed(chain, place, dtype),
             refined and _placed(refined, place, dtype),
         )
+        self._arguments: dict[str, Any] = {  # for a stylizer with other settings
+            "device": device,
+            "precision": precision,
+            "encoder": encoder,
+            "weights": weights,
+            "convention": convention,
+            "decoder": decoder,
+            "refiner": refiner,
+            "memory": self.memory,
+            "max_pixels": max_pixels,
+            "show_download": show_download,
+        }
         # as one value, which a thread takes once: another thread may choose another style in the meantime
         self._style: tuple[Styles, KeptStyles] | None = None
 
@@ -139,6 +153,32 @@ class Stylizer(Pipeline):
         styles.chosen(self.settings)  # refuses lists of another length
         self._style = styles, Kept(_STYLE_SIZES_KEPT)
         return self
+
+    def with_settings(self, settings: Settings | None = None, **overrides: Any) -> Stylizer:
+        """A stylizer with other settings for the networks and the style of this stylizer.
+
+        What was loaded and prepared is shared, unless the new settings need it another way. So a dial can be turned
+        without paying for the style again.
+
+        Args:
+            settings: default: those of this stylizer. Settings can also be given by name.
+
+        Raises:
+            SettingsError, WeightsError: as for `Stylizer` and `set_style`.
+        """
+        settings = settings_from(**{**vars(settings or self.settings), **overrides})
+        if _networks_alike(settings, self.settings):
+            other = copy.copy(self)
+            other.settings = settings
+        else:
+            other = Stylizer(settings, **self._arguments)
+        if self._style is not None:
+            styles, kept = self._style
+            styles.chosen(settings)  # refuses lists of another length
+            same_numbers = next(other.encoder.parameters()).dtype == next(self.encoder.parameters()).dtype
+            alike = same_numbers and prepared_alike(settings, self.settings)
+            other._style = styles, kept if alike else Kept(_STYLE_SIZES_KEPT)
+        return other
 
     def stylize(
         self,
@@ -224,7 +264,8 @@ class Stylizer(Pipeline):
         if not Enlarger.works_with(self):
             return F.interpolate(painting, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
         enlarger = Enlarger(self, style, painting[0], own, wishes.areas)
-        return enlarger.enlarged(painting[0], content, size, progress, self._tile(size))[None]
+        tiles = [tile for tile in TILES if tile <= self._tile(size)]
+        return enlarged_within(enlarger, painting[0], content, size, progress, tiles)[None]
 
     def _tile(self, size: tuple[int, int]) -> int:
         """The side of the largest tile that fits into memory, beside a result of that size (width, height)."""
@@ -233,7 +274,7 @@ class Stylizer(Pipeline):
             return TILES[0]
         if self.device.type == "cpu":
             free -= BYTES_A_RESULT_PIXEL * prod(size)
-        cost = PIXEL_COSTS[self.encoder.kind].forward
+        cost = PIXEL_COSTS[self.encoder.kind].tiled
         return next((tile for tile in TILES if cost * tile**2 <= free), TILES[-1])
 
     def _read(self, source: Any) -> Picture:
@@ -272,8 +313,8 @@ class Stylizer(Pipeline):
         sizes = styles.sizes(max(work_size))
         pixels = prod(work_size) + (0 if (sizes, styles.shares) in kept else sum(map(prod, sizes)))
         cost = costs.inverted if self.decoder is None else cost
-        if size != work_size:
-            pixels = max(pixels, TILES[-1] ** 2)  # the smallest tiles are larger than a small painting
+        if size != work_size:  # the smallest tile must fit beside the painting and its style; see `_tile`
+            pixels = max(pixels, pixels // 2 + TILES[-1] ** 2 * costs.tiled // cost)
         check_memory(self.device, pixels, cost, self.memory, lower=("work_size", "size"))
         on_cpu = self.device.type == "cpu"  # `memory` is of the device, and the result is enlarged and written on the CPU
         check_memory(torch.device("cpu"), prod(size), BYTES_A_RESULT_PIXEL, self.memory if on_cpu else None)
@@ -284,8 +325,7 @@ class Stylizer(Pipeline):
 
         def prepared() -> PreparedStyle:
             pictures = [picture.tensor(size) for picture, size in zip(styles.pictures, sizes, strict=True)]
-            regions = styles.regions
-            indices = None if regions is None else [regions.index(*each) for each in enumerate(sizes)]
+            indices = None if styles.regions is None else styles.regions.indices(sizes)
             return self.prepare(pictures, styles.shares, indices)
 
         return kept.get((sizes, styles.shares), prepared)
@@ -299,6 +339,13 @@ def stylize(content: Source, style: Source | Sequence[Source], **settings: Any) 
 def as_floats(pictures: Tensor) -> Tensor:
     """Pictures as float32 in [0, 1], if they are not."""
     return pictures.float().div_(255) if pictures.dtype == torch.uint8 else pictures
+
+
+def _networks_alike(settings: Settings, other: Settings) -> bool:
+    """Whether both settings use the same networks in the same precision; at strength 0 no step is taken by gradient."""
+    names = ("levels", "optimizer", "refine")
+    same = all(getattr(settings, name) == getattr(other, name) for name in names)
+    return same and (settings.strength == 0) == (other.strength == 0)
 
 
 def _check_optimizer(settings: Settings, has_decoder: bool) -> None:

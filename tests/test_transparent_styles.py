@@ -43,7 +43,7 @@ def test_only_visible_positions_are_matched(settings: dict[str, Any]) -> None:
     stylizer = Stylizer(device="cpu", refine=0, **settings)
     styles = chosen(style_with((0, 255, 0)), **settings)
     assert styles.regions is not None
-    style = stylizer.prepare(styles.pictures[0].tensor(), (1.0,), [styles.regions.index(0, (128, 96))])
+    style = stylizer.prepare(styles.pictures[0].tensor(), (1.0,), styles.regions.indices([(128, 96)]))
     turns: list[Turn] = []
     content = sample_tensor(CONTENT, (96, 64))
     stylizer.apply(content, style, watch=turns.append, wishes=Wishes(styles.regions.whole((96, 64))))
@@ -94,7 +94,7 @@ def test_transparent_parts_join_no_region_of_a_mask() -> None:
     halves[:, 64:] = 255
     styles = read_styles(picture, None, Image.fromarray(halves)).chosen(Settings())
     assert styles.regions is not None and styles.pictures[0].size == (128, 96)
-    index = styles.regions.index(0, (128, 96)).numpy()
+    index = styles.regions.indices([(128, 96)])[0].numpy()
     visible = mask(96, 128) > 0
     assert set(index[visible & (halves[..., 0] == 0)]) == {0} and set(index[visible & (halves[..., 0] > 0)]) == {1}
     assert set(index[~visible]) == {2}

@@ -19,9 +19,9 @@ from ..jobs.selection import Selection
 from ..settings import Settings
 from .console import Console, listing
 from .controls import Controls
+from .loading import loading_torch
 from .places import check_folder, ends_as_folder, make_folder, output_folder, stdin, target_of
 from .sharing import share_folder, worker
-from .signals import ending_at_once
 
 if TYPE_CHECKING:
     from ..images import Picture
@@ -81,7 +81,7 @@ class Request:
 
     def stylizer(self) -> Stylizer:
         """The stylizer with its styles. This imports torch, which takes seconds."""
-        with ending_at_once():
+        with loading_torch():
             from ..stylizer import Stylizer
         stylizer = Stylizer(self.settings, show_download=not self.console.quiet, **self.networks)
         styles = [self.streamed_style if style == "-" else style for style in self.styles]
