@@ -57,14 +57,11 @@ def shares(size: int) -> tuple[list[dict[str, Any]], list[Image.Image]]:
             stylizer = stylizer_of(size, usage_penalty=penalty).set_style(PAIR, weights=weights)
             turns: dict[int, tuple[Turn, Tensor]] = {}
             result = watched(stylizer, read(CONTENT / "astronaut.jpg"), turns)
-            first = sum(weights) and weights[0] / sum(weights)
-            row = {"penalty": penalty, "wanted": first}
+            wanted = weights[0] / sum(weights)
+            row: dict[str, Any] = {"penalty": penalty, "wanted": wanted}
             for level, (turn, style_of) in turns.items():
-                own = style_of.flatten()[turn.nnf.match.flatten()]
-                share = float((own == 0).float().mean())
-                row[f"relu{level}_1"] = min(share, 1 - share) if first < 0.5 else max(share, 1 - share)
-            if weights == (1, 1):
-                row |= {key: 0.5 + abs(value - 0.5) for key, value in row.items() if key.startswith("relu")}
+                share = float((style_of.flatten()[turn.nnf.match.flatten()] == 0).float().mean())
+                row[f"relu{level}_1"] = min(share, 1 - share, key=lambda share: abs(share - wanted))
             rows.append(row)
             if penalty == Settings().usage_penalty:
                 pictures.append(result)
