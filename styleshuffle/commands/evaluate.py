@@ -19,6 +19,7 @@ from .. import __version__
 from ..errors import PictureError, SettingsError, WeightsError, one_line
 from ..files import identity
 from .console import Command, Console, listing
+from .loading import loading_torch
 from .options import (
     check_loudness,
     device_option,
@@ -28,7 +29,6 @@ from .options import (
     verbose_option,
     weights_option,
 )
-from .signals import ending_at_once
 
 if TYPE_CHECKING:
     from ..evaluation.judge import Judge
@@ -116,7 +116,7 @@ def main(
     triples = _triples(console, Path(output), Path(content), Path(style))
     if plot is not None:
         _check_chart(console, Path(plot), overwrite, triples)
-    with ending_at_once():
+    with loading_torch():
         from ..evaluation.judge import Judge
 
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
