@@ -19,7 +19,7 @@ from .reshuffle.colours import lightness_of, with_colours_of, with_light_of
 from .reshuffle.evening import Evener
 from .reshuffle.guide import Guide
 from .reshuffle.inversion import Inverter
-from .reshuffle.levels import Turn, decode_to_picture, reshuffle
+from .reshuffle.levels import Match, Turn, decode_to_picture, reshuffle
 from .reshuffle.moments import match_moments, moments
 from .reshuffle.palette import match_palette, palette_of, within
 from .reshuffle.refinement import refine_by_gradient, refine_by_network
@@ -111,6 +111,7 @@ class Pipeline:
         style: PreparedStyle,
         progress: Callable[[Progress], None] | None = None,
         watch: Callable[[Turn], None] | None = None,
+        match: Match | None = None,
     ) -> Tensor:
         """Stylize a content picture in a prepared style.
 
@@ -119,12 +120,13 @@ class Pipeline:
             style: from `prepare`.
             progress: called after each step; an exception from it stops the work.
             watch: called with the features, votes and nearest-neighbour field of each turn, for study.
+            match: finds the fields in another way.
 
         Returns:
             (1, 3, H, W), RGB in [0, 1], on the CPU.
         """
         report = Report(progress, self.settings, self.decoder, self.refine_steps)
-        draft = self._fed_forward(content, style, report, watch)
+        draft = self._fed_forward(content, style, report, watch, match)
         result, palette, guide = draft.picture, draft.palette, draft.guide
         if self.refine_steps:
             targets, colours = self._targets(draft, style), moments(draft.picture)
@@ -193,6 +195,7 @@ class Pipeline:
         style: PreparedStyle,
         report: Report,
         watch: Callable[[Turn], None] | None,
+        match: Match | None = None,
         underpainted: bool = True,
     ) -> Draft:
         picture = to_multiple(self._looked_at(content.to(self.device)))
@@ -208,7 +211,7 @@ class Pipeline:
             self.encoder, picture, optimizer=self.settings.gradient_optimizer, progress=report.inversion
         )
         starts: dict[int, Start] = {}
-        for turn in reshuffle(features, style.levels, decode, self.settings, guide):
+        for turn in reshuffle(features, style.levels, decode, self.settings, guide, match):
             starts[turn.level] = Start(turn.nnf, turn.votes)
             report.turn(turn)
             if watch is not None:

@@ -25,6 +25,7 @@ from .networks.vgg import VGG, load_encoder
 from .pipeline import Pipeline, PreparedStyle
 from .progress import Progress
 from .reporting import rest, scaled
+from .reshuffle.levels import Match, Turn
 from .settings import LEARNED_STEPS, Settings, settings_from
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ class Stylizer(Pipeline):
         progress: Callable[[Progress], None] | None = None,
         *,
         strength_mask: Source | None = None,
+        watch: Callable[[Turn], None] | None = None,
+        match: Match | None = None,
     ) -> Picture:
         """A content picture in the chosen style, at the content's size unless `Settings.size` says otherwise.
 
@@ -145,6 +148,7 @@ class Stylizer(Pipeline):
             progress: called after each step; an exception from it stops the work.
             strength_mask: a picture in greys: full strength where it is white, the photograph itself where it is black.
                 Its size may differ from the content's, its shape may not.
+            watch, match: see `Pipeline.apply`.
 
         Returns:
             sRGB as float32 in [0, 1], with the content's transparency and its bits a channel.
@@ -163,10 +167,10 @@ class Stylizer(Pipeline):
         style = self._prepared_style(self._style, work_size)
         own = picture.tensor(work_size)
         if size == work_size:
-            result = self.apply(own, style, progress)
+            result = self.apply(own, style, progress, watch, match)
         else:
             share = (max(work_size) / max(size)) ** 2
-            result = self.apply(own, style, progress and scaled(progress, share))
+            result = self.apply(own, style, progress and scaled(progress, share), watch, match)
             result = self._enlarged(result, own, picture, size, style, progress and rest(progress, share))
             if self.settings.colours != "style":
                 result = self.with_kept_colours(as_floats(result), picture.tensor(size))
