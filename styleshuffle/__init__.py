@@ -8,13 +8,11 @@ See `Stylizer` for many contents with one style, and `Settings` for what can be 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from .errors import PictureError, SettingsError, StyleShuffleError, WeightsError
-from .progress import Progress
-from .settings import Settings
-
+TYPE_CHECKING = False  # as in `typing`, whose import takes time
 if TYPE_CHECKING:
+    from .errors import PictureError, SettingsError, StyleShuffleError, WeightsError
+    from .progress import Progress
+    from .settings import Settings
     from .stylizer import Stylizer, stylize
 
 __version__ = "0.1.0"
@@ -30,12 +28,21 @@ __all__ = [
     "stylize",
 ]
 
-_LAZY = {"Stylizer": "stylizer", "stylize": "stylizer"}  # these need torch: seconds to import
+_PLACES = {
+    "PictureError": "errors",
+    "Progress": "progress",
+    "Settings": "settings",
+    "SettingsError": "errors",
+    "StyleShuffleError": "errors",
+    "Stylizer": "stylizer",
+    "WeightsError": "errors",
+    "stylize": "stylizer",
+}  # imported when they are used: torch takes seconds, and a command takes Ctrl-C before it imports anything slow
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    return getattr(import_module(f".{_PLACES[name]}", __name__), name)

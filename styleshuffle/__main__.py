@@ -1,6 +1,6 @@
 """``python -m styleshuffle``: the same as the command ``styleshuffle``."""
 
-from .commands.stylize import main
+from .commands.start import stylize
 
 if __name__ == "__main__":
-    main(prog_name="styleshuffle")
+    stylize()

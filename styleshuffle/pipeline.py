@@ -14,19 +14,21 @@ from .networks.refiner import Refiner
 from .networks.vgg import VGG
 from .progress import Progress
 from .reporting import Report
-from .reshuffle.brushwork import fine_contrast, with_brushwork
+from .reshuffle.areas import enlarged
+from .reshuffle.brushwork import with_brushwork
 from .reshuffle.colours import lightness_of, with_colours_of, with_light_of
 from .reshuffle.evening import Evener
-from .reshuffle.guide import Guide
+from .reshuffle.guide import Guide, Wishes
 from .reshuffle.inversion import Inverter
 from .reshuffle.levels import Match, Turn, decode_to_picture, reshuffle
+from .reshuffle.looks import Look, Tones, contrast_of, look_of, mixed_looks, tones_for, with_palette, within_palette
+from .reshuffle.mixing import prepare_styles
 from .reshuffle.moments import match_moments, moments
-from .reshuffle.palette import match_palette, palette_of, within
 from .reshuffle.refinement import refine_by_gradient, refine_by_network
 from .reshuffle.structure import noise_of, structure, with_floor
 from .reshuffle.style import StyleLevel, prepare_style
 from .reshuffle.targets import MatchedTargets, Start
-from .reshuffle.tones import aim, in_order, luminance, palette_for
+from .reshuffle.tones import luminance
 from .reshuffle.underpainting import LEAST_SIDE, halved, laid_in
 from .settings import LEARNED_STEPS, Settings
 
@@ -41,13 +43,11 @@ class PreparedStyle:
 
     Attributes:
         levels: what to reshuffle.
-        palette: its colours (3, n), dark before light.
-        contrast: of its brushwork, see `fine_contrast`.
+        looks: colours and brushwork of the whole, and then of each region.
     """
 
     levels: dict[int, StyleLevel]
-    palette: Tensor
-    contrast: float
+    looks: tuple[Look, ...]
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class Draft:
         picture: (3, H, W), RGB in [0, 1], of the size that is worked on: multiples of 8.
         content: features (C, H, W) of the content by level.
         guide: of the content.
-        palette: the colours (3, n) that the picture should have.
+        tones: the colours that the picture should have.
         starts: of the last turn of each level.
     """
 
     picture: Tensor
     content: dict[int, Tensor]
     guide: Guide
-    palette: Tensor
+    tones: Tones
     starts: dict[int, Start]
 
 
@@ -97,12 +97,36 @@ class Pipeline:
         return learned, self.refine_steps - learned
 
     @torch.inference_mode()
-    def prepare(self, style: Tensor) -> PreparedStyle:
-        """Prepare a style picture (1, 3, H, W), RGB in [0, 1], for `apply`."""
-        style = self._looked_at(style.to(self.device))
-        extended = to_multiple(style)
-        levels = prepare_style(self._encoded(extended), self.settings, extended[0])
-        return PreparedStyle(levels, in_order(palette_of(style[0])), fine_contrast(style[0]))
+    def prepare(
+        self,
+        style: Tensor | Sequence[Tensor],
+        shares: Sequence[float] = (1.0,),
+        regions: Sequence[Tensor] | None = None,
+    ) -> PreparedStyle:
+        """Prepare a style picture, or several, for `apply`.
+
+        Args:
+            style: (1, 3, H, W), RGB in [0, 1].
+            shares: of several styles, which sum to 1. A style whose share is 0 is left out.
+            regions: number of the region of each pixel, (H, W), from 0; None for a single region.
+        """
+        styles = [style] if isinstance(style, Tensor) else list(style)
+        used = [number for number, share in enumerate(shares) if share > 0]
+        pictures = [self._looked_at(styles[number].to(self.device)) for number in used]
+        extended = [to_multiple(picture) for picture in pictures]
+        features = [self._encoded(picture) for picture in extended]
+        if len(used) == 1 and regions is None:
+            levels = prepare_style(features[0], self.settings, extended[0][0])
+            return PreparedStyle(levels, (look_of(pictures[0][0]),))
+        weights, plain = [shares[number] for number in used], [picture[0] for picture in pictures]
+        index = None if regions is None else [regions[number].to(self.device) for number in used]
+        whole = (
+            None
+            if index is None
+            else [enlarged(own, (to.shape[2], to.shape[3])) for own, to in zip(index, extended, strict=True)]
+        )
+        levels = prepare_styles(features, [picture[0] for picture in extended], weights, whole, self.settings)
+        return PreparedStyle(levels, mixed_looks(plain, weights, index))
 
     @torch.inference_mode()
     def apply(
@@ -111,6 +135,7 @@ class Pipeline:
         style: PreparedStyle,
         progress: Callable[[Progress], None] | None = None,
         watch: Callable[[Turn], None] | None = None,
+        wishes: Wishes | None = None,
         match: Match | None = None,
     ) -> Tensor:
         """Stylize a content picture in a prepared style.
@@ -120,14 +145,15 @@ class Pipeline:
             style: from `prepare`.
             progress: called after each step; an exception from it stops the work.
             watch: called with the features, votes and nearest-neighbour field of each turn, for study.
+            wishes: of the user, place by place.
             match: finds the fields in another way.
 
         Returns:
             (1, 3, H, W), RGB in [0, 1], on the CPU.
         """
         report = Report(progress, self.settings, self.decoder, self.refine_steps)
-        draft = self._fed_forward(content, style, report, watch, match)
-        result, palette, guide = draft.picture, draft.palette, draft.guide
+        draft = self._fed_forward(content, style, report, watch, wishes or Wishes(), match)
+        result, tones, guide = draft.picture, draft.tones, draft.guide
         if self.refine_steps:
             targets, colours = self._targets(draft, style), moments(draft.picture)
             steps = self.refined(draft.picture, targets)
@@ -137,12 +163,12 @@ class Pipeline:
             result = self._rimless(result, guide)
             if self.steps_by_kind[0]:
                 result = torch.lerp(result, match_moments(result, colours), _COLOURS_BACK).clamp_(0, 1)
-                result = match_palette(result, palette, _PALETTE_BACK * self._palette_share).clamp_(0, 1)
+                result = with_palette(result, tones, guide.areas, _PALETTE_BACK * self._palette_share).clamp_(0, 1)
         else:
             result = self._rimless(result, guide)
         result = self._brushed(result, guide, style)
         if self.settings.palette:
-            result = within(result, palette, self.soft).clamp_(0, 1)
+            result = within_palette(result, tones, guide.areas, self.soft).clamp_(0, 1)
         return self.with_kept_colours(result[None, :, : content.shape[2], : content.shape[3]].cpu(), content)
 
     @torch.inference_mode()
@@ -165,7 +191,7 @@ class Pipeline:
         Returns:
             the picture, (3, H', W') in [0, 1], H' and W' multiples of 8, and its targets.
         """
-        draft = self._fed_forward(content, style, Report(None, self.settings, self.decoder, 0), None)
+        draft = self._fed_forward(content, style, Report(None, self.settings, self.decoder, 0), None, Wishes())
         return draft.picture, self._targets(draft, style)
 
     def refined(self, picture: Tensor, targets: MatchedTargets) -> Iterator[Tensor]:
@@ -195,17 +221,19 @@ class Pipeline:
         style: PreparedStyle,
         report: Report,
         watch: Callable[[Turn], None] | None,
+        wishes: Wishes,
         match: Match | None = None,
         underpainted: bool = True,
     ) -> Draft:
         picture = to_multiple(self._looked_at(content.to(self.device)))
-        palette, aimed = self._tones(picture, style.palette)
+        wishes = wishes.extended((picture.shape[2], picture.shape[3]))
+        tones = tones_for(picture[0], style.looks, wishes.areas, toned=self.settings.tone > 0)
         evener = Evener(picture[0]) if self.settings.evening or self.settings.tone else None
         underpainted = underpainted and bool(self.settings.strokes) and min(picture.shape[2:]) >= LEAST_SIDE
         features = self._encoded(self._with_floor(picture), [self._structure_level] if underpainted else None)
-        guide = Guide(evener, aimed, self._structure(features))
+        guide = Guide(evener, tones.aim, self._structure(features), wishes.areas)
         if underpainted:
-            picture = self._laid_in(picture, style, guide)
+            picture = self._laid_in(picture, style, guide, wishes)
             features = self._encoded(self._with_floor(picture))
         decode = self.decoder or Inverter(
             self.encoder, picture, optimizer=self.settings.gradient_optimizer, progress=report.inversion
@@ -218,7 +246,7 @@ class Pipeline:
                 watch(turn)
         result = decode_to_picture(turn.features, turn.level, decode)
         report.decoded(result)
-        return Draft(self._coloured(result, guide, palette), features, guide, palette, starts)
+        return Draft(self._coloured(result, guide, tones), features, guide, tones, starts)
 
     def _looked_at(self, picture: Tensor) -> Tensor:
         """What of a picture (1, 3, H, W) is stylized: all of it, or its lightness."""
@@ -232,25 +260,17 @@ class Pipeline:
         noisy = with_floor(picture[0], self.soft * self.settings.noise / 255, noise)
         return noisy[None].contiguous(memory_format=torch.channels_last)
 
-    def _laid_in(self, picture: Tensor, style: PreparedStyle, guide: Guide) -> Tensor:
+    def _laid_in(self, picture: Tensor, style: PreparedStyle, guide: Guide, wishes: Wishes) -> Tensor:
         """A content (1, 3, H, W) with coarse strokes in wide flat places."""
         height, width = picture.shape[2:]
         structure = guide.structure_on((height, width))
         if structure is None:
             return picture
         silent = Report(None, self.settings, self.decoder, 0)
-        half = self._fed_forward(halved(picture), style, silent, None, underpainted=False)
+        half = self._fed_forward(halved(picture), style, silent, None, wishes.halved(), underpainted=False)
         painting = half.picture[:, : height // 2, : width // 2]
         strokes = laid_in(picture[0], painting, structure, self.soft * self.settings.strokes)
         return strokes[None].contiguous(memory_format=torch.channels_last)
-
-    def _tones(self, picture: Tensor, palette: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The colours that a content (1, 3, H, W) is to get, and the luminance (H, W) that is aimed at, if any."""
-        if not self.settings.tone:
-            return palette, None
-        light = luminance(picture[0])
-        palette = palette_for(light, palette)
-        return palette, aim(light, palette)
 
     def _structure(self, features: dict[int, Tensor]) -> Tensor | None:
         """Where the content has structure; None if no setting looks at that."""
@@ -264,16 +284,16 @@ class Pipeline:
     def _structure_level(self) -> int:
         return min(self.settings.levels, key=lambda level: abs(level - _STRUCTURE_LEVEL))
 
-    def _coloured(self, picture: Tensor, guide: Guide, palette: Tensor) -> Tensor:
+    def _coloured(self, picture: Tensor, guide: Guide, tones: Tones) -> Tensor:
         """A decoded picture (3, H, W), even in its tones and with its share of the palette."""
         if guide.evener is not None:
             if guide.aim is not None:
-                missing = guide.evener.wide(guide.aim - luminance(picture))
+                missing = guide.evener.wide(guide.aim - luminance(picture), guide.areas)
                 picture = picture + self.soft * self.settings.tone * missing
             if self.settings.evening:
-                picture = guide.evener.picture(picture, self.soft * self.settings.evening)
+                picture = guide.evener.picture(picture, self.soft * self.settings.evening, guide.areas)
         if self._palette_share:
-            picture = match_palette(picture, palette, self._palette_share)
+            picture = with_palette(picture, tones, guide.areas, self._palette_share)
         return picture.clamp(0, 1)
 
     def _rimless(self, picture: Tensor, guide: Guide) -> Tensor:
@@ -289,7 +309,8 @@ class Pipeline:
         if structure is None or not self.settings.brushwork:
             return picture
         share = self.soft * self.settings.brushwork
-        return with_brushwork(picture, style.contrast, 1 - structure, share).clamp_(0, 1)
+        contrast = contrast_of(style.looks, guide.areas)
+        return with_brushwork(picture, contrast, 1 - structure, share).clamp_(0, 1)
 
     def _targets(self, draft: Draft, style: PreparedStyle) -> MatchedTargets:
         return MatchedTargets(draft.content, style.levels, draft.starts, self.settings, draft.guide)

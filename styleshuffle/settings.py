@@ -15,6 +15,9 @@ LEARNED_STEPS = 2
 
 _GRADIENT_STEPS = 6  # of refinement, where no other number is set and no network takes any
 MOST_STYLES = 16
+MAX_PIXELS = 300_000_000
+"""How many pixels a picture file may have unless told otherwise; an 8K frame has 33 million."""
+
 ENCODERS = ("compact", "vgg19")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")  # numbers that networks compute in
 CONVENTIONS = ("caffe", "torchvision")  # how a VGG-19 file wants its pictures

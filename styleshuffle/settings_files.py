@@ -8,8 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from .errors import SettingsError
-from .files import one_line, reason_of, written_whole
+from .errors import SettingsError, one_line
+from .files import reason_of, written_whole
 from .settings import Settings, rule_of, settings_from
 
 if sys.version_info >= (3, 11):

@@ -15,7 +15,9 @@ from torch import Tensor
 from .devices import BYTES_A_RESULT_PIXEL, PIXEL_COSTS, check_memory, choose_device, free_memory
 from .enlarging import TILES, Enlarger
 from .errors import SettingsError, WeightsError
-from .images import Picture, fit_size, from_result, read, read_strength
+from .guides import Chosen, Styles, read_styles
+from .images import Picture, fit_size, from_result, read, read_regions, read_strength
+from .keeping import Kept
 from .memory import parse_memory
 from .networks.decoder import load_compact_decoder, load_decoder
 from .networks.precision import choose_precision, computing_in
@@ -25,13 +27,16 @@ from .networks.vgg import VGG, load_encoder
 from .pipeline import Pipeline, PreparedStyle
 from .progress import Progress
 from .reporting import rest, scaled
+from .reshuffle.areas import Areas
+from .reshuffle.guide import Wishes
 from .reshuffle.levels import Match, Turn
-from .settings import LEARNED_STEPS, Settings, settings_from
+from .settings import LEARNED_STEPS, MAX_PIXELS, Settings, settings_from
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    KeptStyles = Kept[tuple[tuple[tuple[int, int], ...], tuple[float, ...]], PreparedStyle]
     Source = str | Path | BinaryIO | Image | Tensor | np.ndarray | Picture
 
 
@@ -41,7 +46,9 @@ _STYLE_SIZES_KEPT = 4  # a folder often holds portrait and landscape pictures
 
 
 class Stylizer(Pipeline):
-    """Stylizes pictures. Networks and style are prepared only once.
+    """Stylizes pictures. Networks and style are prepared only once. Several threads may use it at the same time.
+
+    torch's global random state and default type do not matter to it, and it changes no global setting.
 
     Args:
         settings: how to stylize. Settings can also be given by name; these replace those in `settings`.
@@ -56,6 +63,7 @@ class Stylizer(Pipeline):
             bundled encoder, is refined by Adam, in more steps.
         memory: the most memory to take: bytes, or text such as "4GB" (4 x 1000^3) or "4GiB" (4 x 1024^3). On a GPU it is
             the GPU's memory. Default: what is free when a picture begins.
+        max_pixels: a picture file with more pixels is refused; see `styleshuffle.images.read`.
         show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
 
     Raises:
@@ -76,11 +84,13 @@ class Stylizer(Pipeline):
         decoder: str | Path | None = None,
         refiner: str | Path | None = None,
         memory: int | str | None = None,
+        max_pixels: int = MAX_PIXELS,
         show_download: bool = False,
         **overrides: Any,
     ) -> None:
         settings = settings_from(**{**(vars(settings) if settings else {}), **overrides})
         self.memory = None if memory is None else parse_memory(memory)
+        self.max_pixels = max_pixels
         place = choose_device(device)
         own = encoder == "compact" and weights is None  # the encoder is the bundled encoder
         net = load_encoder(encoder, weights, convention, show_download)
@@ -102,21 +112,31 @@ class Stylizer(Pipeline):
             chain and _placed(chain, place, dtype),
             refined and _placed(refined, place, dtype),
         )
-        self._style: Picture | None = None
-        self._prepared: dict[tuple[int, int], PreparedStyle] = {}
+        # as one value, which a thread takes once: another thread may choose another style in the meantime
+        self._style: tuple[Styles, KeptStyles] | None = None
 
-    def set_style(self, style: Source | Sequence[Source], *, masks: Source | Sequence[Source] | None = None) -> Stylizer:
-        """Choose the style picture; returns the stylizer itself.
+    def set_style(
+        self,
+        style: Source | Sequence[Source],
+        *,
+        weights: Sequence[float] | None = None,
+        masks: Source | Sequence[Source] | None = None,
+    ) -> Stylizer:
+        """Choose the style picture, or several; returns the stylizer itself. Contents in work keep the style before.
+
+        Args:
+            style: a picture, or a list of 2 to 16 pictures, each patch of the result coming from one of them.
+            weights: the shares of several styles; default: `Settings.style_weights`.
+            masks: regions, as areas of a colour, a picture for each style. Each region of the content takes from the
+                region of its own colour. The contents then need masks too.
 
         Raises:
-            PictureError: the picture cannot be read.
+            PictureError: a picture cannot be read, or a mask has another shape than its style.
+            SettingsError: the lists differ in length.
         """
-        styles: list[Any] = list(style) if isinstance(style, list | tuple) else [style]
-        self.settings.for_styles(len(styles))
-        if len(styles) > 1 or masks is not None:
-            raise SettingsError("style: this version takes a single style without a mask")
-        self._style = styles[0] if isinstance(styles[0], Picture) else read(styles[0], memory=self.memory)
-        self._prepared = {}
+        styles = read_styles(style, weights, masks, self._read)
+        styles.chosen(self.settings)  # refuses lists of another length
+        self._style = styles, Kept(_STYLE_SIZES_KEPT)
         return self
 
     def stylize(
@@ -124,19 +144,21 @@ class Stylizer(Pipeline):
         content: Source,
         progress: Callable[[Progress], None] | None = None,
         *,
+        mask: Source | None = None,
         strength_mask: Source | None = None,
     ) -> Image:
         """A content picture in the chosen style as an 8-bit Pillow image, RGB, or RGBA where it has transparency.
 
         Args, Raises: see `render`, which keeps the full precision.
         """
-        return self.render(content, progress, strength_mask=strength_mask).pil()
+        return self.render(content, progress, mask=mask, strength_mask=strength_mask).pil()
 
     def render(
         self,
         content: Source,
         progress: Callable[[Progress], None] | None = None,
         *,
+        mask: Source | None = None,
         strength_mask: Source | None = None,
         watch: Callable[[Turn], None] | None = None,
         match: Match | None = None,
@@ -146,32 +168,39 @@ class Stylizer(Pipeline):
         Args:
             content: path, stream, Pillow image, array, tensor or `Picture`.
             progress: called after each step; an exception from it stops the work.
+            mask: regions, as areas of a colour, if the styles have masks. Its size may differ from the content's, its
+                shape may not.
             strength_mask: a picture in greys: full strength where it is white, the photograph itself where it is black.
-                Its size may differ from the content's, its shape may not.
+                Likewise.
             watch, match: see `Pipeline.apply`.
 
         Returns:
             sRGB as float32 in [0, 1], with the content's transparency and its bits a channel.
 
         Raises:
-            PictureError: the content or the mask cannot be read, or the mask has another shape.
-            SettingsError: no style has been set.
+            PictureError: the content or a mask cannot be read, or a mask has another shape.
+            SettingsError: no style has been set, or only one side has masks, or a colour has no partner.
             MemoryShortage: the picture does not fit into memory at this size.
         """
-        if self._style is None:
+        style = self._style
+        if style is None:
             raise SettingsError("style: none has been set; call set_style first")
-        picture = content if isinstance(content, Picture) else read(content, memory=self.memory)
+        picture = content if isinstance(content, Picture) else self._read(content)
         size, work_size = self.sizes(picture.size)
-        self._check_memory(size, work_size, self._style_size(self._style, work_size))
+        styles, kept = style
+        chosen = styles.chosen(self.settings)
+        self._check_memory(size, work_size, chosen, kept)
         strengths = None if strength_mask is None else read_strength(strength_mask, size)
-        style = self._prepared_style(self._style, work_size)
+        prepared = self._prepared_style(chosen, kept, work_size)
+        wishes = Wishes(self._areas(mask, chosen, work_size))
         own = picture.tensor(work_size)
         if size == work_size:
-            result = self.apply(own, style, progress, watch, match)
+            result = self.apply(own, prepared, progress, watch, wishes, match)
         else:
             share = (max(work_size) / max(size)) ** 2
-            result = self.apply(own, style, progress and scaled(progress, share), watch, match)
-            result = self._enlarged(result, own, picture, size, style, progress and rest(progress, share))
+            result = self.apply(own, prepared, progress and scaled(progress, share), watch, wishes, match)
+            then = progress and rest(progress, share)
+            result = self._enlarged(result, own, picture, size, prepared, wishes, then)
             if self.settings.colours != "style":
                 result = self.with_kept_colours(as_floats(result), picture.tensor(size))
         if strengths is not None:
@@ -185,6 +214,7 @@ class Stylizer(Pipeline):
         content: Picture,
         size: tuple[int, int],
         style: PreparedStyle,
+        wishes: Wishes,
         progress: Callable[[float, Tensor], None] | None,
     ) -> Tensor:
         """A painting (1, 3, h, w) of a content ``own`` (1, 3, h, w), at a larger size (width, height).
@@ -194,7 +224,7 @@ class Stylizer(Pipeline):
         """
         if not Enlarger.works_with(self):
             return F.interpolate(painting, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
-        enlarger = Enlarger(self, style, painting[0], own)
+        enlarger = Enlarger(self, style, painting[0], own, wishes.areas)
         return enlarger.enlarged(painting[0], content, size, progress, self._tile(size))[None]
 
     def _tile(self, size: tuple[int, int]) -> int:
@@ -207,25 +237,38 @@ class Stylizer(Pipeline):
         cost = PIXEL_COSTS[self.encoder.kind].forward
         return next((tile for tile in TILES if cost * tile**2 <= free), TILES[-1])
 
+    def _read(self, source: Any) -> Picture:
+        return read(source, self.max_pixels, self.memory)
+
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""
         size = fit_size(content, self.settings.size)
         work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
         return size, work_size
 
-    def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], style_size: tuple[int, int]) -> None:
+    def _areas(self, mask: Source | None, styles: Chosen, size: tuple[int, int]) -> Areas | None:
+        """The areas of a content of that size (width, height)."""
+        if (mask is None) != (styles.regions is None):
+            missing = "this content" if mask is None else "the styles"
+            raise SettingsError(f"mask: regions need masks on both sides; give a mask for {missing} too")
+        if mask is None or styles.regions is None:
+            return None
+        return styles.regions.areas(read_regions(mask, like=size), size, self.settings.unmatched)
+
+    def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], styles: Chosen, kept: KeptStyles) -> None:
         """Refuse a picture that does not fit into memory: while it is worked on, or while it is enlarged and written.
 
         Args:
             size, work_size: see `sizes`.
-            style_size: of the style for it; a style that is prepared costs nothing more.
+            styles, kept: a style that is prepared costs nothing more.
 
         Raises:
             MemoryShortage: names the memory and the remedy.
         """
         costs = PIXEL_COSTS[self.encoder.kind]
         cost = costs.refined if self.steps_by_kind[1] else costs.forward
-        pixels = prod(work_size) + (0 if style_size in self._prepared else prod(style_size))
+        sizes = styles.sizes(max(work_size))
+        pixels = prod(work_size) + (0 if (sizes, styles.shares) in kept else sum(map(prod, sizes)))
         cost = costs.inverted if self.decoder is None else cost
         if size != work_size:
             pixels = max(pixels, TILES[-1] ** 2)  # the smallest tiles are larger than a small painting
@@ -233,21 +276,20 @@ class Stylizer(Pipeline):
         on_cpu = self.device.type == "cpu"  # `memory` is of the device, and the result is enlarged and written on the CPU
         check_memory(torch.device("cpu"), prod(size), BYTES_A_RESULT_PIXEL, self.memory if on_cpu else None)
 
-    def _style_size(self, style: Picture, work_size: tuple[int, int]) -> tuple[int, int]:
-        """(width, height) of the style for pictures of this size."""
-        return fit_size(style.size, max(32, round(max(work_size) * self.settings.for_styles(1)[1][0])))
+    def _prepared_style(self, styles: Chosen, kept: KeptStyles, work_size: tuple[int, int]) -> PreparedStyle:
+        """The styles, prepared for pictures of this size; a few sizes are kept."""
+        sizes = styles.sizes(max(work_size))
 
-    def _prepared_style(self, style: Picture, work_size: tuple[int, int]) -> PreparedStyle:
-        """The style, prepared for pictures of this size; a few sizes are kept."""
-        size = self._style_size(style, work_size)
-        if size not in self._prepared:
-            while len(self._prepared) >= _STYLE_SIZES_KEPT:
-                self._prepared.pop(next(iter(self._prepared)))
-            self._prepared[size] = self.prepare(style.tensor(size))
-        return self._prepared[size]
+        def prepared() -> PreparedStyle:
+            pictures = [picture.tensor(size) for picture, size in zip(styles.pictures, sizes, strict=True)]
+            regions = styles.regions
+            indices = None if regions is None else [regions.index(*each) for each in enumerate(sizes)]
+            return self.prepare(pictures, styles.shares, indices)
+
+        return kept.get((sizes, styles.shares), prepared)
 
 
-def stylize(content: Source, style: Source, **settings: Any) -> Image:
+def stylize(content: Source, style: Source | Sequence[Source], **settings: Any) -> Image:
     """Stylize a picture; returns a Pillow image. Takes the arguments of `Stylizer`, and settings by name."""
     return Stylizer(**settings).set_style(style).stylize(content)
 

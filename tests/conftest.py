@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import types
 from pathlib import Path
@@ -16,6 +17,11 @@ from PIL import Image
 if TYPE_CHECKING:
     from styleshuffle.networks.decoder import Decoder
     from styleshuffle.networks.vgg import VGG
+
+
+# A shell that runs the tests in the background lets them ignore Ctrl-C, and their processes would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

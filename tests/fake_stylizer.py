@@ -10,7 +10,7 @@ from typing import Any
 from PIL import ImageOps
 
 from styleshuffle import images
-from styleshuffle.settings import Settings
+from styleshuffle.settings import MAX_PIXELS, Settings
 
 
 class FakeStylizer:
@@ -22,11 +22,11 @@ class FakeStylizer:
 
     def __init__(self, settings: Settings, **networks: Any) -> None:
         self.settings, self.networks, self.styles, self.masks = settings, networks, [], []
-        self.memory = networks.get("memory")
+        self.memory, self.max_pixels = networks.get("memory"), networks.get("max_pixels", MAX_PIXELS)
         type(self).made.append(self)
 
     def set_style(self, style: Any, masks: Any = None) -> FakeStylizer:
-        self.styles += [images.read(path) for path in style]
+        self.styles += [path if isinstance(path, images.Picture) else images.read(path) for path in style]
         self.style_masks = masks
         return self
 

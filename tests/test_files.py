@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, told apart under any name, and named on one safe line.
+"""Files: written whole or not at all, and told apart under any name.
 
 That pictures keep these promises, `tests/images/test_writing.py` checks.
 """
@@ -7,12 +7,25 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
+import types
 from pathlib import Path
 
 import pytest
-from helpers import files
+from helpers import environment, files, raising
 
-from styleshuffle.files import errno_of, identity, one_line, reason_of, written_whole
+from styleshuffle.files import (
+    check_writable,
+    clear_leftovers,
+    errno_of,
+    identity,
+    on_read_only_disk,
+    reason_of,
+    stays_inside,
+    written_whole,
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions, links and names")
 
@@ -104,7 +117,113 @@ def test_a_file_system_without_links_serves(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / "a.bin").read_bytes() == b"new" and files(tmp_path) == ["a.bin"]
 
 
+@posix
+def test_nobody_else_can_read_what_will_replace_a_private_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    target.chmod(0o600)
+    with written_whole(target) as file:
+        assert os.fstat(file.fileno()).st_mode & 0o777 == 0o600
+    with written_whole(tmp_path / "new.bin") as file:
+        assert os.fstat(file.fileno()).st_mode & 0o400
+
+
+@pytest.mark.parametrize("name", ["EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"])
+def test_a_disk_that_cannot_sync_still_gets_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    number = getattr(errno, name)
+    monkeypatch.setattr(os, "fsync", raising(OSError(number, os.strerror(number))))
+    with written_whole(tmp_path / "a.bin") as file:
+        file.write(b"new")
+    assert (tmp_path / "a.bin").read_bytes() == b"new" and files(tmp_path) == ["a.bin"]
+
+
+def test_a_disk_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", raising(OSError(errno.EIO, os.strerror(errno.EIO))))
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)), written_whole(tmp_path / "a.bin"):
+        pass
+    assert files(tmp_path) == []
+
+
+def test_a_folder_is_tried_without_a_trace(tmp_path: Path) -> None:
+    check_writable(tmp_path)
+    assert files(tmp_path) == []
+    with pytest.raises(OSError):
+        check_writable(tmp_path / "none")
+
+
+# ------------------------------------------------------------------------------------------ what killed processes leave
+
+
+def killed_while_writing(target: Path) -> None:
+    script = f"""
+import os, signal
+from styleshuffle.files import written_whole
+with written_whole({str(target)!r}) as file:
+    file.write(b"half of it")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", script], env=environment())
+    assert done.returncode == -signal.SIGKILL
+
+
+@posix
+def test_the_next_file_in_the_folder_removes_what_a_killed_process_has_left(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"old")
+    killed_while_writing(tmp_path / "a.bin")
+    assert len(files(tmp_path)) == 2 and (tmp_path / "a.bin").read_bytes() == b"old"
+    with written_whole(tmp_path / "b.bin"):
+        pass
+    assert files(tmp_path) == ["a.bin", "b.bin"]
+
+
+@posix
+def test_the_file_of_a_running_process_stays(tmp_path: Path) -> None:
+    with written_whole(tmp_path / "a.bin") as file:
+        clear_leftovers(tmp_path)
+        script = f"from styleshuffle.files import *; clear_leftovers({str(tmp_path)!r})"
+        subprocess.run([sys.executable, "-c", script], check=True, env=environment())
+        file.write(b"new")
+    assert (tmp_path / "a.bin").read_bytes() == b"new" and files(tmp_path) == ["a.bin"]
+
+
+@posix
+def test_only_leftovers_are_removed(tmp_path: Path) -> None:
+    """Not files of others, and nothing through links, pipes and folders that are called like a leftover."""
+    kept = ["photo.png", ".styleshuffle-notes", "x.styleshuffle-1.tmp"]
+    for name in kept:
+        (tmp_path / name).write_bytes(b"mine")
+    (tmp_path / ".styleshuffle-link.tmp").symlink_to("photo.png")
+    (tmp_path / ".styleshuffle-folder.tmp").mkdir()
+    os.mkfifo(tmp_path / ".styleshuffle-pipe.tmp")
+    (tmp_path / ".styleshuffle-0.tmp").write_bytes(b"left")
+    before = sorted(os.listdir(tmp_path))
+    clear_leftovers(tmp_path)
+    assert set(before) - set(os.listdir(tmp_path)) == {".styleshuffle-0.tmp"}
+    assert all((tmp_path / name).read_bytes() == b"mine" for name in kept)
+    clear_leftovers(tmp_path / "none")
+
+
 # ------------------------------------------------------------------------------------------------- telling files apart
+
+
+@posix
+def test_links_out_of_a_folder_are_seen(tmp_path: Path) -> None:
+    for folder in ("out/deep", "out2"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "out" / "inner").symlink_to("deep")
+    (tmp_path / "out" / "outer").symlink_to("../out2")
+    (tmp_path / "out" / "file.png").symlink_to("../none.png")
+    out = tmp_path / "out"
+    assert all(stays_inside(out, out / name) for name in ("a.png", "deep/a.png", "inner/a.png", "none/a.png"))
+    assert not any(stays_inside(out, out / name) for name in ("outer/a.png", "file.png", "../out2/a.png", "../a.png"))
+
+
+def test_a_read_only_disk_is_told_from_a_folder_without_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not on_read_only_disk(tmp_path) and not on_read_only_disk(tmp_path / "none")
+    state = types.SimpleNamespace(f_flag=os.ST_RDONLY | 2)
+    monkeypatch.setattr(os, "statvfs", lambda folder: state)
+    assert on_read_only_disk(tmp_path)
 
 
 @posix
@@ -125,26 +244,7 @@ def test_what_is_no_file_has_no_identity(tmp_path: Path, monkeypatch: pytest.Mon
     assert identity(name) is None
 
 
-# ---------------------------------------------------------------------------------------------------------- one line
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("plain text", "plain text"),
-        ("Zoë 日本.png", "Zoë 日本.png"),
-        ("a\nb\r\tc", r"a\nb\r\tc"),
-        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
-        ("\u202egnp.exe", r"\u202egnp.exe"),  # turns the direction of what follows
-        ("a\udcffb", r"a\udcffb"),  # a byte of a file's name that is no text
-        (b"a\xffb", r"a\udcffb"),
-        (Path("a\nb"), r"a\nb"),
-        (7, "7"),
-        (None, "None"),
-    ],
-)  # fmt: skip
-def test_what_is_not_printable_is_escaped(text: object, line: str) -> None:
-    assert one_line(text) == line
+# ----------------------------------------------------------------------------------------------------- why it failed
 
 
 @pytest.mark.parametrize(

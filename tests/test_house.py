@@ -16,16 +16,16 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "errors": 0,
     "memory": 1, "settings": 1,
-    "files": 2, "devices": 2, "optim": 2, "progress": 2, "tiles": 2,
+    "files": 2, "devices": 2, "keeping": 2, "optim": 2, "progress": 2, "tiles": 2,
     "recipes": 3, "settings_files": 3,
     "images": 3,
     "networks": 3,
     "reshuffle": 4,
-    "evaluation": 5, "reporting": 5,
+    "evaluation": 5, "reporting": 5, "guides": 5,
     "pipeline": 6,
     "enlarging": 7,
     "stylizer": 8,
-    "jobs": 9, "training": 9,
+    "jobs": 9, "training": 9, "video": 9,
     "commands": 10,
 }  # fmt: skip
 FORBIDDEN = {"reshuffle": {"images"}, "networks": {"images"}}

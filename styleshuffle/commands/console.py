@@ -1,4 +1,4 @@
-"""What all commands share: messages on stderr, progress bars, exit codes, and the end by Ctrl-C.
+"""What all commands share: messages on stderr, progress bars and exit codes.
 
 Exit codes: 0 all done; 1 a picture could not be read, made or written; 2 the command line is wrong; 130 stopped by
 Ctrl-C; 143 stopped by SIGTERM.
@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -21,9 +20,11 @@ from typing import Any
 import click
 
 from ..devices import is_out_of_memory
-from ..errors import MemoryShortage, PictureError, SettingsError, StyleShuffleError
-from ..files import errno_of, one_line, reason_of
+from ..errors import MemoryShortage, PictureError, SettingsError, StyleShuffleError, one_line
+from ..files import errno_of, reason_of
 from ..progress import Progress
+from . import signals
+from .native import NativeMessages
 from .threads import spin_briefly
 
 _NAMED = re.compile(r"`([a-z][a-z0-9_]*)`")
@@ -55,6 +56,7 @@ class Console:
 
     def __init__(self, quiet: bool, verbose: bool) -> None:
         self.quiet, self.verbose = quiet, verbose
+        self.native = NativeMessages()
         self._print: Callable[[str], None] = lambda line: click.echo(line, err=True)
 
     def error(self, error: BaseException, name: str = "") -> None:
@@ -83,7 +85,14 @@ class Console:
 
     def _line(self, text: str) -> None:
         """Print text that may hold file names, which can contain line breaks and escape sequences."""
+        self.tell_native()
         self._print(one_line(text))
+
+    def tell_native(self) -> None:
+        """Show what libraries have printed by themselves."""
+        for line in self.native.taken():
+            if not self.quiet:
+                self._print(one_line(f"styleshuffle: warning: a library says: {line}"))
 
     @contextlib.contextmanager
     def bar(self, total: float) -> Iterator[Bar]:
@@ -119,18 +128,26 @@ class Bar:
 
     def start(self, name: str, before: float = 0, work: float = 1) -> None:
         """Begin a picture: `before` is the work done so far, `work` that of the picture."""
-        self._bar.set_description_str(one_line(name), refresh=False)
+        self._bar.set_description_str(one_line(name, max(12, _terminal_columns() // 3)), refresh=False)
         if not self._started:
             self._bar.reset()  # the time to load the networks does not count
         self._started, self._before, self._work = True, before, work
         self.move_to(0)
 
     def move_to(self, fraction: float) -> None:
+        signals.raise_lost()
         self._bar.update(self._before + fraction * self._work - self._bar.n)
 
     def show(self, progress: Progress) -> None:
         """Show the progress of the current picture."""
         self.move_to(progress.fraction)
+
+
+def _terminal_columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError, AttributeError):  # stderr is no terminal, or closed
+        return 80
 
 
 def _explained(error: BaseException, name: str) -> str:
@@ -150,17 +167,55 @@ def _explained(error: BaseException, name: str) -> str:
 # ------------------------------------------------------------------------------------------ the command and its errors
 
 
+@contextlib.contextmanager
+def _safe_usage() -> Iterator[None]:
+    """Usage errors quote what the user wrote, which may hold escape sequences; show it on a safe line."""
+    try:
+        yield
+    except click.UsageError as error:
+        raise click.UsageError(one_line(error.format_message()), error.ctx) from None
+
+
+class Commands(click.Group):
+    """A group of commands, with safe usage errors."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        _print_anything()
+        return super().main(*args, **options)
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _safe_usage():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _safe_usage():
+            return super().invoke(ctx)
+
+
 class Command(click.Command):
     """A command that ends with an exit code and, if it fails, a one-line message."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        _print_anything()
+        return super().main(*args, **options)
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _safe_usage():
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         spin_briefly()
         console = ctx.obj = Console(ctx.params["quiet"], ctx.params["verbose"])
         try:
-            with _stoppable(), warnings.catch_warnings():
+            with signals.raising(), console.native, warnings.catch_warnings(), _safe_usage():
                 if not console.verbose:
                     warnings.simplefilter("ignore")  # warnings of libraries are for developers
-                return super().invoke(ctx)
+                try:
+                    result = super().invoke(ctx)
+                finally:
+                    console.tell_native()
+                signals.raise_lost()
+                return result
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
@@ -175,23 +230,11 @@ class Command(click.Command):
             ctx.exit(1)
 
 
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Make SIGTERM and a closed terminal end the run like Ctrl-C, so that no half-written file stays."""
-
-    def stop(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup's stay ignored
-    for number in ours:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+def _print_anything() -> None:
+    """Escape what the terminal's encoding lacks, instead of ending the run by an error."""
+    for stream in sys.stdout, sys.stderr:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _forget_stdout() -> None:

@@ -11,8 +11,7 @@ from typing import Any
 
 import click
 
-from ..errors import PictureError, SettingsError, StyleShuffleError
-from ..files import one_line
+from ..errors import PictureError, SettingsError, StyleShuffleError, one_line
 from ..settings import Settings, rule_of, settings_from
 from .console import in_options
 from .options import FILE

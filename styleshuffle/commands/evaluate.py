@@ -16,10 +16,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from .. import __version__
-from ..errors import PictureError, SettingsError, WeightsError
-from ..files import identity, one_line
+from ..errors import PictureError, SettingsError, WeightsError, one_line
+from ..files import identity
 from .console import Command, Console, listing
-from .options import check_loudness, device_option, encoder_option, quiet_option, verbose_option, weights_option
+from .options import (
+    check_loudness,
+    device_option,
+    encoder_option,
+    max_pixels_option,
+    quiet_option,
+    verbose_option,
+    weights_option,
+)
+from .signals import ending_at_once
 
 if TYPE_CHECKING:
     from ..evaluation.judge import Judge
@@ -57,6 +66,7 @@ class _Evaluation(Command):
 @encoder_option("The network whose features are compared.")
 @weights_option("The encoder's weights, instead of the default ones.", click.Path(), "FILE")
 @device_option
+@max_pixels_option
 @quiet_option
 @verbose_option("Show the traceback of an unexpected error.")
 @click.version_option(__version__, prog_name="styleshuffle-eval", message="%(prog)s %(version)s")
@@ -74,6 +84,7 @@ def main(
     encoder: str,
     weights: str | None,
     device: str,
+    max_pixels: int,
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -105,10 +116,11 @@ def main(
     triples = _triples(console, Path(output), Path(content), Path(style))
     if plot is not None:
         _check_chart(console, Path(plot), overwrite, triples)
-    from ..evaluation.judge import Judge
+    with ending_at_once():
+        from ..evaluation.judge import Judge
 
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    judge = Judge(encoder, weights, device, size, show_download=on_terminal and not quiet)
+    judge = Judge(encoder, weights, device, size, on_terminal and not quiet, max_pixels)
     measured = _measure_all(console, judge, triples)
     levels = judge.levels if measured else []
     if as_json:
@@ -223,4 +235,4 @@ def _write_chart(rows: Mapping[str, Mapping[str, float]], chart: str, overwrite:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="styleshuffle-eval")

@@ -11,7 +11,7 @@ import click
 
 from ..errors import SettingsError
 from ..memory import parse_memory
-from ..settings import CONVENTIONS, ENCODERS, PRECISIONS, Rule, Settings, rule_of
+from ..settings import CONVENTIONS, ENCODERS, MAX_PIXELS, PRECISIONS, Rule, Settings, rule_of
 
 FILE = click.Path(dir_okay=False)
 
@@ -49,6 +49,13 @@ class _Memory(click.ParamType):
 
 memory_option = click.option(
     "--memory", type=_Memory(), metavar="4GB|4GiB|...", help="The most memory to take; default: what is free."
+)
+max_pixels_option = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    metavar="N",
+    default=MAX_PIXELS,
+    help="Refuse picture files of more pixels, and of fewer deep or transparent ones, which take more memory each.",
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 

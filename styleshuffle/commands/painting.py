@@ -14,13 +14,17 @@ import click
 
 from .. import __version__
 from ..errors import PictureError
+from ..files import clear_leftovers
+from ..jobs.selection import Selection
 from ..settings import Settings
 from .console import Console, listing
 from .controls import Controls
-from .places import check_writable, ends_as_folder, make_folder, output_folder, stdin, target_of
+from .places import check_folder, ends_as_folder, make_folder, output_folder, stdin, target_of
 from .sharing import share_folder, worker
+from .signals import ending_at_once
 
 if TYPE_CHECKING:
+    from ..images import Picture
     from ..jobs.companions import Companions
     from ..jobs.folders import FolderPlan, Task
     from ..jobs.queues import Outcome
@@ -31,7 +35,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks for."""
+    """What the command line asks for.
+
+    Attributes:
+        further: contents after the first.
+        streamed_style: the picture of a style that comes from standard input; its path is "-".
+    """
 
     console: Console
     content: str
@@ -41,27 +50,41 @@ class Request:
     networks: dict[str, Any]
     overwrite: bool
     controls: Controls
+    selection: Selection
+    further: tuple[str, ...] = ()
+    streamed_style: Any = None
 
     @property
     def inputs(self) -> list[tuple[str, str]]:
         """All pictures that are read, each with what it is; masks may be folders."""
         controls = self.controls
-        named = [(self.content, "content"), *((style, "style") for style in self.styles)]
+        named = [(content, "content") for content in self.contents]
+        named += [(style, "style") for style in self.styles]
         named += [(mask, "mask") for mask in (controls.mask, controls.strength_mask, *controls.style_masks) if mask]
         return named
 
     @property
-    def memory(self) -> int | None:
-        """The most bytes of memory to take; None is what is free."""
-        memory: int | None = self.networks["memory"]
-        return memory
+    def contents(self) -> tuple[str, ...]:
+        return (self.content, *self.further)
+
+    @property
+    def others(self) -> list[str]:
+        """The styles and the masks."""
+        return [path for path, what in self.inputs if what != "content" and path != "-"]
+
+    def read(self, source: Any) -> Picture:
+        """Read a picture, within the limits that the command line gives."""
+        from .. import images
+
+        return images.read(source, self.networks["max_pixels"], self.networks["memory"])
 
     def stylizer(self) -> Stylizer:
         """The stylizer with its styles. This imports torch, which takes seconds."""
-        from ..stylizer import Stylizer
-
+        with ending_at_once():
+            from ..stylizer import Stylizer
         stylizer = Stylizer(self.settings, show_download=not self.console.quiet, **self.networks)
-        return stylizer.set_style(self.styles, masks=self.controls.style_masks or None)
+        styles = [self.streamed_style if style == "-" else style for style in self.styles]
+        return stylizer.set_style(styles, masks=self.controls.style_masks or None)
 
     def companions(self, folder: Path | None = None) -> Companions:
         """What goes along with each content, which lies in that folder."""
@@ -83,7 +106,7 @@ class Request:
         for name, value in self.networks.items():
             if name in ("weights", "decoder", "refiner"):
                 files += [(name, ingredient(value))] if value is not None else []
-            elif name != "memory" and value not in (None, "auto", "compact"):
+            elif name not in ("memory", "max_pixels") and value not in (None, "auto", "compact"):
                 choices[name] = value
         styles = tuple(map(ingredient, self.styles))
         return Recipe(styles[0], styles, self.settings, tuple(files), choices, __version__)
@@ -101,18 +124,17 @@ def save_settings(path: str, settings: Settings, overwrite: bool) -> None:
 
 def paint_picture(request: Request) -> None:
     """Make the picture that the command line asks for."""
-    from .. import images
     from ..jobs.pictures import check_result_target, stylize_into
 
     console = request.console
     target = target_of(request.content, request.output, request.inputs, request.overwrite)
-    picture = images.read(stdin() if request.content == "-" else request.content, memory=request.memory)
+    picture = request.read(stdin("CONTENT") if request.content == "-" else request.content)
     check_readable(request)
     if target is not None:
         if ends_as_folder(request.output):
             make_folder(target.parent)
         check_result_target(target, picture, request.settings, request.overwrite)
-        check_writable(target.parent)
+        check_folder(target.parent)
     companions = request.companions()
     with console.bar(1) as bar:
         stylizer = request.stylizer()
@@ -145,32 +167,58 @@ def _paint_folder(request: Request, run: Run) -> None:
 
     output = output_folder(request.content, request.output)
     check_readable(request)
-    inputs = [Path(path) for path, _ in request.inputs[1:]]
-    plan = plan_folder(Path(request.content), output, inputs, request.overwrite)
+    plan = plan_folder(
+        Path(request.content), output, [Path(path) for path in request.others], request.overwrite, request.selection
+    )
     if plan.empty:
         missing = "no picture but the style" if plan.inputs_left_out else "no picture"
+        if request.selection != Selection():
+            raise PictureError(f"{request.content}: {missing} that the patterns take; check --include and --exclude")
         reason = f"{missing} in this folder; name a folder with {listing(images.READABLE)} files"
         raise PictureError(f"{request.content}: {reason}")
     make_folder(output)
-    check_writable(output)
+    check_folder(output)
     finish(request.console, [plan], run_plan(request, plan, run))
+
+
+def paint_files(request: Request) -> None:
+    """Make the results of several contents that are named one by one, in a folder."""
+    from ..jobs.folders import plan_files
+
+    for content in request.contents:
+        if content == "-":
+            raise click.UsageError("CONTENT -: standard input has no name for its result; name files only")
+        if Path(content).is_dir():
+            raise click.UsageError(f"CONTENT {content}: is a folder; name a single folder, or files only")
+    output = output_folder("", request.output, "there are several CONTENT files")
+    check_readable(request)
+    plan = plan_files(
+        [Path(content) for content in request.contents],
+        output,
+        [Path(path) for path in request.others],
+        request.overwrite,
+    )
+    make_folder(output)
+    check_folder(output)
+    finish(request.console, [plan], run_plan(request, plan))
 
 
 def check_readable(request: Request) -> None:
     """Read the styles and their masks, and the masks of the content that are no folders, before torch is loaded."""
-    from .. import images
-
     for path in (*request.styles, *request.controls.style_masks):
-        images.read(path, memory=request.memory)
+        if path != "-":
+            request.read(path)
     for mask in request.controls.mask, request.controls.strength_mask:
         if mask is not None and not Path(mask).is_dir():
-            images.read(mask, memory=request.memory)
+            request.read(mask)
 
 
 def run_plan(request: Request, plan: FolderPlan, run: Run | None = None) -> list[str]:
     """Report what will not be stylized, stylize the tasks, and report them; returns the state of each picture."""
     _tell_plan(request, plan)
-    states = ["exists"] * len(plan.finished) + ["failed"] * (len(plan.unlisted) + len(plan.clashes))
+    for folder in plan.target_folders:
+        clear_leftovers(folder)
+    states = ["exists"] * len(plan.finished) + ["failed"] * plan.failures
     return states + (run or _run_tasks)(request, plan.tasks) if plan.tasks else states
 
 
@@ -181,17 +229,18 @@ def _run_tasks(request: Request, tasks: Sequence[Task]) -> list[str]:
     from ..jobs.running import run_tasks
 
     work = [_work(task.source, request.settings) for task in tasks]
-    companions = request.companions(Path(request.content))
+    companions = request.companions(None if request.further else Path(request.content))
     states: list[str] = []
-    begun: list[float] = []
+    before = 0.0
     with Claims(Path(request.output)) as claims, request.console.bar(sum(work)) as bar:
         queue = OwnQueue(tasks, claims, request.overwrite)
 
         def begin(index: int, task: Task) -> None:
-            bar.start(f"{index + 1}/{len(tasks)} {task.source.name}", sum(begun), work[index])
-            begun.append(work[index])
+            nonlocal before
+            bar.start(f"{index + 1}/{len(tasks)} {task.source.name}", before, work[index])
+            before += work[index]
 
-        outcomes = run_tasks(queue, request.stylizer(), request.overwrite, begin, bar.show, companions)
+        outcomes = run_tasks(queue, request.stylizer(), request.overwrite, begin, bar.show, companions, claims.folder)
         with contextlib.closing(outcomes):  # after Ctrl-C the last result is written before this ends
             for outcome in outcomes:
                 states.append(outcome.state)
@@ -212,7 +261,7 @@ def tell_outcome(console: Console, outcome: Outcome) -> None:
 def finish(console: Console, plans: Iterable[FolderPlan], states: Iterable[str]) -> None:
     """Report how many pictures were made, and end with exit code 1 if any of them failed."""
     count = Counter(states)
-    wanted = sum(len(plan.tasks) + len(plan.finished) + len(plan.unlisted) + len(plan.clashes) for plan in plans)
+    wanted = sum(len(plan.tasks) + len(plan.finished) + plan.failures for plan in plans)
     left = wanted - count.total()
     console.note(
         f"{count['made']} stylized, {count['exists']} already there, {count['failed']} failed"
@@ -226,14 +275,17 @@ def _tell_plan(request: Request, plan: FolderPlan) -> None:
     """Report what will not be stylized, and why."""
     console = request.console
     if plan.inputs_left_out:
-        kind = "the style" if len(request.inputs) == 2 else "a style or a mask"
-        console.detail(f"{', '.join(path for path, _ in request.inputs[1:])}: left out, because it is {kind}")
+        kind = "the style" if len(request.others) == 1 else "a style or a mask"
+        console.detail(f"{', '.join(request.others)}: left out, because it is {kind}")
     for task in plan.finished:
         console.detail(f"{task.source}: {task.target} exists already")
     for place, reason in plan.unlisted:
         console.error(PictureError(f"{place}: the folder cannot be listed ({reason}); change its permissions"))
     for task in plan.clashes:
         console.error(PictureError(f"{task.source}: {task.target} is itself an input; write to another folder"))
+    for task in plan.strays:
+        reason = f"{task.target} leads out of the output folder through a link; remove the link"
+        console.error(PictureError(f"{task.source}: {reason}"))
 
 
 def _made(target: Path, size: tuple[int, int], seconds: float) -> str:
@@ -242,13 +294,10 @@ def _made(target: Path, size: tuple[int, int], seconds: float) -> str:
 
 def _work(source: Path, settings: Settings) -> float:
     """The work that a picture takes: the pixels of its result, from its header. A damaged picture fails fast: 0."""
-    from PIL import Image
-
-    from ..images import fit_size
+    from ..images import fit_size, size_of
 
     try:
-        with Image.open(source) as image:
-            width, height = fit_size(image.size, settings.size)
+        width, height = fit_size(size_of(source), settings.size)
     except Exception:  # Pillow can raise nearly any error; `images.read` will report it
         return 0.0
     return float(width * height)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import click
 
 from ..errors import PictureError
-from ..files import identity
+from ..files import check_writable, clear_leftovers, identity, on_read_only_disk
 from .console import listing
 
 
@@ -38,7 +37,7 @@ def target_of(content: str, output: str, inputs: Sequence[tuple[str, str]], over
         raise click.UsageError(f"-o {output}: end it in one of {listing(WRITABLE)}, or in / for a folder")
     existing = identity(target)
     for path, what in inputs:
-        if existing is not None and existing == identity(path):
+        if path != "-" and existing is not None and existing == identity(path):
             raise PictureError(f"{target}: this is the {what} picture itself; write to another file")
     if existing is not None and not overwrite:
         raise PictureError(f"{target}: exists already; add --overwrite, or write to another file")
@@ -58,7 +57,7 @@ def output_folder(content: str, output: str, why: str = "CONTENT is a folder") -
     looks_like_file = new and folder.suffix.lower() in WRITABLE and not ends_as_folder(output)
     if output in ("", "-") or looks_like_file or not (new or folder.is_dir()):
         raise click.UsageError(f"-o {output}: {why}, so name a folder, old or new")
-    if identity(folder) == identity(content):
+    if not new and identity(folder) == identity(content):
         raise click.UsageError(f"-o {output}: is CONTENT itself; name another folder, for example a new folder in it")
     return folder
 
@@ -74,17 +73,19 @@ def make_folder(folder: Path) -> None:
         raise PictureError(f"{folder}: the folder cannot be made ({error.strerror}); write to another folder") from error
 
 
-def check_writable(folder: Path) -> None:
-    """Try to write, because permissions do not cover network disks, quotas and the rules of other systems."""
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that nothing can be written to, and remove what killed processes have left in it."""
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        check_writable(folder)
     except OSError as error:
         reason = f"nothing can be written to this folder ({error.strerror})"
-        raise PictureError(f"{folder}: {reason}; change its permissions, or write to another folder") from error
+        remedy = "write to another disk" if on_read_only_disk(folder) else "change its permissions, or write elsewhere"
+        raise PictureError(f"{folder}: {reason}; {remedy}") from error
+    clear_leftovers(folder)
 
 
-def stdin() -> Any:
+def stdin(what: str) -> Any:
+    """Standard input, for CONTENT or STYLE."""
     if sys.stdin is None or sys.stdin.isatty():
-        raise click.UsageError("CONTENT -: standard input is a terminal or closed; add < photo.jpg, or name a file")
+        raise click.UsageError(f"{what} -: standard input is a terminal or closed; add < photo.jpg, or name a file")
     return sys.stdin.buffer

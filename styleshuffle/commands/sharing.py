@@ -42,6 +42,8 @@ def share_folder(request: Request, rank: int, world: int, paint_folder: Callable
     from ..jobs.sharing import joined
     from .painting import tell_outcome
 
+    # else torch itself prints a long trace when a worker is lost, beside the error; it reads this when it is imported
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     content, output = Path(request.content), Path(request.output)
     own = replace(request, networks={**request.networks, "device": _own_device(request.networks["device"])})
     with joined(rank, world) as workers:
@@ -80,7 +82,8 @@ def _make_shared(
     companions = request.companions(Path(request.content))
     with Claims(Path(request.output)) as claims:
         queue = SharedQueue(workers, tasks, claims, request.overwrite, report)
-        with closing(run_tasks(queue, request.stylizer(), request.overwrite, companions=companions)) as outcomes:
+        made = run_tasks(queue, request.stylizer(), request.overwrite, companions=companions, output=claims.folder)
+        with closing(made) as outcomes:
             for _ in outcomes:
                 pass  # the queue reports it
     queue.report()

@@ -12,7 +12,7 @@ import click
 from ..errors import PictureError
 from .console import listing
 from .painting import Request, check_readable, finish, run_plan
-from .places import check_writable, make_folder, output_folder
+from .places import check_folder, make_folder, output_folder
 
 if TYPE_CHECKING:
     from ..jobs.folders import FolderPlan
@@ -41,7 +41,7 @@ def paint_sheet(request: Request) -> None:
     for column in columns:
         check_readable(column.request)
     make_folder(output)
-    check_writable(output)
+    check_folder(output)
     plans = [_plan(column, output, columns) for column in columns]
     if all(plan.empty for plan in plans):
         raise PictureError(f"{request.content}: no picture in this folder; name a picture or a folder of pictures")

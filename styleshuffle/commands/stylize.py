@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .. import __version__
 from ..errors import WeightsError
+from ..jobs.selection import Selection
 from ..settings import Settings
 from .console import Command, Console
 from .controls import control_options, take_controls
+from .films import film_options, paint_film, take_film
 from .options import (
     ENCODER_WEIGHTS,
     FILE,
@@ -27,6 +29,7 @@ from .options import (
     convention_option,
     device_option,
     encoder_option,
+    max_pixels_option,
     memory_option,
     precision_option,
     quiet_option,
@@ -34,9 +37,14 @@ from .options import (
     verbose_option,
     weights_option,
 )
-from .painting import Request, paint_folder, paint_picture, save_settings
+from .painting import Request, paint_files, paint_folder, paint_picture, save_settings
+from .places import stdin
 from .sharing import silent_worker
 from .sheet import paint_sheet
+from .signals import ending_at_once
+
+if TYPE_CHECKING:
+    from ..images import Picture
 
 _EVERYDAY = ("size", "strength", "colours", "seed", "style_scale", "refine")
 _METHOD = tuple(setting.name for setting in fields(Settings) if setting.name not in _EVERYDAY)
@@ -59,7 +67,7 @@ class _Stylize(Command):
 
 @click.command(cls=_Stylize, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("content", type=click.Path(allow_dash=True))
-@click.argument("styles", metavar="STYLE...", nargs=-1, required=True, type=click.Path())
+@click.argument("styles", metavar="STYLE...", nargs=-1, type=click.Path(allow_dash=True))
 @click.option(
     "-o",
     "--output",
@@ -68,11 +76,24 @@ class _Stylize(Command):
     help="File (.jpg, .png, .webp, .tif) or folder to write. A new folder ends in /, unless CONTENT is a folder. "
     "- writes a PNG to standard output.",
 )
+@click.option(
+    "-s",
+    "--style",
+    "named_styles",
+    multiple=True,
+    metavar="STYLE",
+    type=click.Path(allow_dash=True),
+    help="A style picture, named as an option: then all other arguments are CONTENT files, whose results go to a folder.",
+)
+@click.option("--include", multiple=True, metavar="PATTERN", help="Of a folder take only such pictures: 'IMG_*.jpg'.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Of a folder leave out such pictures: '*.dng'.")
 @setting_options(_EVERYDAY)
 @control_options
+@film_options
 @device_option
 @precision_option
 @memory_option
+@max_pixels_option
 @encoder_option("The bundled network, or VGG-19 (slower, finer).")
 @weights_option(ENCODER_WEIGHTS)
 @convention_option("Input that VGG-19's weights expect; default: detected.")
@@ -94,9 +115,13 @@ def main(
     content: str,
     styles: tuple[str, ...],
     output: str,
+    named_styles: tuple[str, ...],
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
     device: str,
     precision: str,
     memory: int | None,
+    max_pixels: int,
     encoder: str,
     weights: str | None,
     convention: str | None,
@@ -109,8 +134,9 @@ def main(
 ) -> None:
     """Give the picture CONTENT the style of the picture STYLE, or of several.
 
-    CONTENT is a picture (JPEG, PNG, WebP, TIFF, BMP or GIF), a folder of pictures, or - for standard input. A folder is
-    stylized with all its subfolders. Results that already exist are skipped, so the same command continues after a stop.
+    CONTENT is a picture (JPEG, PNG, WebP, TIFF, BMP or GIF), a folder of pictures, or - for standard input, which can
+    also be a STYLE. With -s STYLE there may be several CONTENT files. A folder is stylized with all its subfolders.
+    Results that already exist are skipped, so the same command continues after a stop.
 
     \b
     Examples:
@@ -118,27 +144,63 @@ def main(
       styleshuffle photo.jpg painting.jpg -o out.png --size 768 --strength 0.8
       styleshuffle photo.jpg monet.jpg wave.jpg -o out.jpg --style-weights 7,3
       styleshuffle photos/ painting.jpg -o stylized/
+      styleshuffle -s painting.jpg IMG_1*.jpg -o stylized/
       styleshuffle photos/ styles/ -o results/ --grid sheet.png
       styleshuffle - painting.jpg -o - < photo.jpg > out.png
+      styleshuffle film.mp4 painting.jpg -o painted.mp4
     """
     check_loudness(quiet, verbose)
     for file in weights, decoder, refiner:
         if file is not None and not os.path.isfile(file):
             raise WeightsError(f"{file}: no such weights file; check the path")
-    controls = take_controls(values)
+    with ending_at_once():
+        from .. import images  # noqa: F401 - numpy and Pillow, whose import is no place for an exception
+    contents, styles = _arguments(content, styles, named_styles)
+    controls, film = take_controls(values), take_film(values)
     settings = Settings(**values)
     controls.check(content, styles, settings)
+    if len(contents) > 1 and controls.grid is not None:
+        raise click.UsageError("--grid takes a CONTENT file or a folder; put the files into a folder")
+    if (include or exclude) and not os.path.isdir(content):
+        raise click.UsageError("--include and --exclude choose from a folder; leave them out, or name a folder")
     networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
-    place = {"device": device, "precision": precision, "memory": memory}
-    request = Request(console, content, styles, output, settings, {**place, **networks}, overwrite, controls)
-    shared = os.path.isdir(content) and controls.grid is None
+    place = {"device": device, "precision": precision, "memory": memory, "max_pixels": max_pixels}
+    selection, streamed = Selection(include, exclude), _streamed(content, styles, max_pixels, memory)
+    asked = (console, content, styles, output, settings, {**place, **networks}, overwrite, controls)
+    request = Request(*asked, selection, contents[1:], streamed)
+    moving = film.means_film(content, output)
+    shared = os.path.isdir(content) and controls.grid is None and not moving
     if silent_worker() and not shared:
         return
     if controls.save_settings is not None:
         save_settings(controls.save_settings, settings, overwrite)
-    if controls.grid is not None:
+    if moving:
+        paint_film(request, film)
+    elif controls.grid is not None:
         paint_sheet(request)
+    elif len(contents) > 1:
+        paint_files(request)
     elif os.path.isdir(content):
         paint_folder(request)
     else:
         paint_picture(request)
+
+
+def _arguments(content: str, styles: tuple[str, ...], named: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The contents and the styles: with styles named by the option, all arguments are contents."""
+    if named:
+        return (content, *styles), named
+    if not styles:
+        raise click.UsageError("Missing argument 'STYLE...'.")
+    return (content,), styles
+
+
+def _streamed(content: str, styles: tuple[str, ...], max_pixels: int, memory: int | None) -> Picture | None:
+    """The style that comes from standard input, if one does."""
+    from ..images import read
+
+    if "-" not in styles:
+        return None
+    if content == "-" or styles.count("-") > 1:
+        raise click.UsageError("-: standard input holds a single picture; name files for the others")
+    return read(stdin("STYLE"), max_pixels, memory)

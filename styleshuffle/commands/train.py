@@ -22,7 +22,7 @@ import click
 
 from ..devices import is_out_of_memory
 from ..errors import SettingsError, StyleShuffleError, WorkerError
-from .console import Command, Console
+from .console import Command, Commands, Console
 from .options import ENCODER_WEIGHTS, convention_option, encoder_option, weights_option
 from .training_options import plan_of, training_options
 
@@ -62,7 +62,7 @@ def _training(function: Callable[..., None]) -> Callable[..., None]:
     return training_options(command)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def main() -> None:
     """Train the compact encoder, or the decoder chain or the refiner of an encoder."""
 

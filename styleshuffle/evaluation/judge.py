@@ -13,6 +13,7 @@ from ..devices import PIXEL_COSTS, check_memory, choose_device
 from ..errors import MemoryShortage, PictureError, WeightsError
 from ..images import Picture, fit_size, read
 from ..networks.vgg import VGG, load_encoder
+from ..settings import MAX_PIXELS
 from .measures import measure_features, measure_pixels
 
 SMALLEST = {"compact": 24, "vgg19": 32}
@@ -28,16 +29,23 @@ class Judge:
         device: see `styleshuffle.devices.choose_device`.
         size: resize all pictures to this long side; None keeps their sizes.
         show_download: show a progress bar on stderr if VGG-19 has to be downloaded.
+        max_pixels: a picture with more pixels is refused.
 
     Attributes:
         resized: outputs that were measured at another size than their content.
     """
 
     def __init__(
-        self, encoder: str, weights: str | None, device: str, size: int | None, show_download: bool = False
+        self,
+        encoder: str,
+        weights: str | None,
+        device: str,
+        size: int | None,
+        show_download: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.name, self.weights, self.device_name, self.size = encoder, weights, device, size
-        self.show_download = show_download
+        self.show_download, self.max_pixels = show_download, max_pixels
         self.resized: list[Path] = []
         self._style = lru_cache(maxsize=1)(self._encoded_style)  # the outputs often share a style
 
@@ -86,7 +94,7 @@ class Judge:
         Raises:
             PictureError: the picture cannot be read, or is too small.
         """
-        picture = read(path)
+        picture = read(path, self.max_pixels)
         size = fit_size(picture.size, self.size)
         least = SMALLEST[self.name]
         if min(size) < least:

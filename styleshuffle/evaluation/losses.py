@@ -112,7 +112,7 @@ def assign(output: Tensor, style: Tensor, usage_penalty: float = 0.0, patch: int
         columns = torch.cat([columns / unit.sqrt(), -square[:, None] / (2 * unit)], 1)
         return match_all(rows, columns, grids, usage_penalty)
     match = torch.cat([(some @ columns.T - square / 2).argmax(1) for some in rows.split(_BLOCK)])
-    return NNF(match.view(grids[0]), torch.zeros(grids[1], device=style.device))
+    return NNF(match.view(grids[0]), torch.zeros(grids[1], dtype=style.dtype, device=style.device))
 
 
 def usage_deviation(nnf: NNF) -> float:

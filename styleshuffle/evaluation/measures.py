@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..networks.vgg import VGG
+from ..reshuffle.noise import seeded_noise
 from .surface import surface
 
 _GRID = 32
@@ -102,7 +103,7 @@ def _patches(output: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
 
 def _distances_to_nearest(patches: Tensor, others: Tensor) -> tuple[float, float]:
     """Mean over the patches of 1 - cosine to the nearest other; and the same in the other direction."""
-    there, back = [], torch.full((len(others),), -1.0, device=others.device)
+    there, back = [], torch.full((len(others),), -1.0, dtype=others.dtype, device=others.device)
     for some in patches.split(1024):
         similarity = some @ others.T
         there.append(similarity.amax(1))
@@ -112,7 +113,7 @@ def _distances_to_nearest(patches: Tensor, others: Tensor) -> tuple[float, float
 
 def sliced_wasserstein(output: Tensor, style: Tensor) -> float:
     """Distance of the colours of two pictures (1, 3, H, W), which may differ in size."""
-    directions = F.normalize(torch.randn(64, 3, generator=torch.Generator().manual_seed(0)), dim=1).to(output)
+    directions = F.normalize(seeded_noise((64, 3), 0), dim=1).to(output)
     pixels = [x[0].flatten(1) for x in (output, style)]
     # direction by direction, to save memory
     return fmean(float((_quantiles(d @ pixels[0]) - _quantiles(d @ pixels[1])).abs().mean()) for d in directions)

@@ -7,11 +7,13 @@ nothing. A picture that cannot be read or written is refused with a one-line `Pi
 torch is imported only where a tensor is made, so that importing this room stays fast.
 """
 
+from ..settings import MAX_PIXELS
 from .arrays import from_result, to_pil
 from .embedding import read_recipe
+from .limits import size_of
 from .masks import Regions, read_regions, read_strength
 from .picture import Picture, fit_size
-from .reading import MAX_PIXELS, READABLE, read
+from .reading import READABLE, read
 from .writing import WRITABLE, check_target, write
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "read_recipe",
     "read_regions",
     "read_strength",
+    "size_of",
     "to_pil",
     "write",
 ]

@@ -14,6 +14,20 @@ from .refusals import refusal
 if TYPE_CHECKING:
     import torch
 
+_BAND = 2**20  # pixels
+
+
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """A new array of an image's pixels. It is filled band by band, because Pillow needs twice the room for the whole."""
+    rows = max(1, _BAND // image.width)
+    first = np.asarray(image.crop((0, 0, image.width, min(rows, image.height))))
+    pixels = np.empty((image.height, *first.shape[1:]), first.dtype)
+    pixels[:rows] = first
+    for top in range(rows, image.height, rows):
+        bottom = min(top + rows, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
+
 
 def is_tensor(value: object) -> bool:
     torch = sys.modules.get("torch")  # a program that has not imported torch has no tensors

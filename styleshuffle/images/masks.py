@@ -70,7 +70,7 @@ def read_strength(source: Source, size: tuple[int, int], name: str = "") -> np.n
     return np.array(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR)).clip(0, 1)
 
 
-def read_regions(source: Source, name: str = "") -> Regions:
+def read_regions(source: Source, name: str = "", like: tuple[int, int] | None = None) -> Regions:
     """A picture whose areas of a single colour are regions. Pixels between them join the neighbour of the nearest colour.
 
     A region has a pixel whose eight neighbours have its colour, so the soft border between two regions makes no third.
@@ -79,11 +79,15 @@ def read_regions(source: Source, name: str = "") -> Regions:
     Args:
         source: what `read` takes; transparency is ignored.
         name: of the picture, for messages; default: the path.
+        like: (width, height) of the picture that the regions are of. Their size may differ, their shape may not.
 
     Raises:
-        PictureError: the picture cannot be read, or it has no or too many regions.
+        PictureError: the picture cannot be read, has another shape, or has no or too many regions.
     """
     picture = source if isinstance(source, Picture) else read(source)
+    name = name or _name_of(source)
+    if like is not None:
+        check_shape(picture.size, like, name)
     rgb = picture.rgb if picture.rgb.dtype == np.uint8 else np.round(picture.rgb * 255).astype(np.uint8)
     codes = _coded(rgb)
     colours, numbers, counts = np.unique(codes, return_inverse=True, return_counts=True)
@@ -95,7 +99,6 @@ def read_regions(source: Source, name: str = "") -> Regions:
         colours = colours[centres]
         numbers = _nearest(_decoded(np.unique(codes)), _decoded(colours))[numbers]
         large, _ = _large(numbers, len(colours), _LEAST_LOSSY)
-    name = name or _name_of(source)
     if not len(large):
         raise refusal(name, "has no area of a single colour", "paint each region in a colour of its own")
     if len(large) > MOST_REGIONS:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
-import threading
-import warnings
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from ..errors import PictureError
-from ..files import one_line, reason_of
-from .arrays import from_array, from_tensor, is_tensor
+from ..errors import PictureError, one_line
+from ..files import reason_of
+from ..settings import MAX_PIXELS
+from .arrays import from_array, from_tensor, is_tensor, pixels_of
 from .colour import grey_to_srgb, to_srgb
+from .limits import check_decoding, check_header, decoding, drained
 from .picture import Picture
-from .refusals import check_memory_to_read, path_name, refusal, stream_name
+from .refusals import path_name, refusal, stream_name
 
 if TYPE_CHECKING:
     import torch
-
-MAX_PIXELS = 300_000_000
-"""How many pixels `read` accepts unless told otherwise; an 8K frame has 33 million."""
 
 READABLE = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 """Suffixes of the files that `read` understands. `read` itself looks at the content, not at the suffix."""
@@ -34,8 +28,6 @@ _READ_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 _ORIENTATION_TAG = 0x0112
 _TIFF_BITS_TAG = 258
 _TIFF_PHOTOMETRIC_TAG = 262
-
-_pillow_lock = threading.Lock()
 
 
 def read(
@@ -53,7 +45,9 @@ def read(
     Args:
         source: a path; a binary stream, read to its end; a Pillow image, treated as its file would be; a tensor,
             (3, H, W) or (1, 3, H, W), uint8 or float in [0, 1]; an array, (H, W, 3), uint8 or float in [0, 1].
-        max_pixels: a file, stream or Pillow image with more pixels is refused before it is decoded.
+        max_pixels: a file, stream or Pillow image with more pixels is refused before it is decoded, and so is one that
+            would take more memory than an 8-bit RGB picture of so many pixels: a 16-bit picture, for example, may have a
+            third of them.
         memory: the most bytes that this process may hold; a picture that would need more to be decoded is refused before.
             None: what is free.
 
@@ -70,16 +64,16 @@ def read(
         return _from_pillow(source, name, max_pixels, memory)
     if isinstance(source, str | os.PathLike):
         name = path_name(source)
-        with _opened(os.fsdecode(source), name) as file:
+        with _opened(os.fsdecode(source), name, max_pixels) as file:
             return _from_pillow(file, name, max_pixels, memory)
     if hasattr(source, "read"):
         name = stream_name(source)
-        file = io.BytesIO(_drained(source, name))  # type: ignore[arg-type]
+        file = drained(source, name, max_pixels)  # type: ignore[arg-type]
         return _from_pillow(file, name, max_pixels, memory)
     raise refusal(type(source).__name__, "is not a source of pictures", "pass a path, a stream, an image or a tensor")
 
 
-def _opened(path: str, name: str) -> BinaryIO:
+def _opened(path: str, name: str, max_pixels: int) -> BinaryIO:
     """Open a file for reading, seekable."""
     if os.path.isdir(path):
         raise refusal(name, "is a folder, not a picture", "name one picture file")
@@ -88,7 +82,7 @@ def _opened(path: str, name: str) -> BinaryIO:
         if file.seekable():
             return file
         with file:
-            return io.BytesIO(file.read())
+            return drained(file, name, max_pixels)
     except FileNotFoundError as error:
         raise refusal(name, "no such file", "check the path") from error
     except PermissionError as error:
@@ -97,77 +91,34 @@ def _opened(path: str, name: str) -> BinaryIO:
         raise refusal(name, f"cannot be opened ({reason_of(error)})", "check the path") from error
 
 
-def _drained(stream: BinaryIO, name: str) -> bytes:
-    """All bytes that a stream still holds."""
-    try:
-        content = stream.read()
-    except (OSError, ValueError) as error:
-        raise refusal(name, f"cannot be read ({reason_of(error)})", "pass a stream open for reading") from error
-    if not isinstance(content, bytes | bytearray):
-        raise refusal(name, "is a text stream", "pass a binary one, such as sys.stdin.buffer")
-    return bytes(content)
-
-
 def _from_pillow(source: BinaryIO | Image.Image, name: str, max_pixels: int, memory: int | None) -> Picture:
     """Read a seekable file or a Pillow image."""
     try:
-        return _decode(_loaded(source, name, max_pixels, memory), name)
+        with decoding(name, max_pixels):
+            image = source if isinstance(source, Image.Image) else _identified(source, name, max_pixels)
+            check_decoding(image, name, max_pixels, memory)
+            image.load()
+            return _decode(image, name)
+    except PictureError:
+        raise
     except MemoryError as error:
         raise refusal(name, "does not fit into memory", "scale the picture down first") from error
-
-
-def _loaded(source: BinaryIO | Image.Image, name: str, max_pixels: int, memory: int | None) -> Image.Image:
-    """A fully decoded image, its size checked before the decoding."""
-    damage = "get the file again, or save it again with an image editor"
-    try:
-        with _own_pillow_settings():
-            image = source if isinstance(source, Image.Image) else _identified(source, name)
-            _check_pixels(image.size, name, max_pixels)
-            check_memory_to_read(image.size, name, memory)
-            Image.MAX_IMAGE_PIXELS = max_pixels  # for sizes that become known only while decoding
-            image.load()
-            return image
-    except (PictureError, MemoryError):
-        raise
     except Exception as error:  # Pillow can raise nearly any error for a damaged file
-        raise refusal(name, f"the picture is damaged or cut short ({reason_of(error)})", damage) from error
+        remedy = "get the file again, or save it again with an image editor"
+        raise refusal(name, f"the picture is damaged or cut short ({reason_of(error)})", remedy) from error
 
 
-def _identified(file: BinaryIO, name: str) -> Image.Image:
+def _identified(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     """Open a picture file as far as its header."""
     if not file.read(1):
         raise refusal(name, "is empty (0 bytes)", "get the file again, or choose another file")
     file.seek(0)
+    check_header(file, name, max_pixels)
     try:
         return Image.open(file, formats=_READ_FORMATS)
     except UnidentifiedImageError as error:
         reason = "is not a JPEG, PNG, WebP, TIFF, BMP or GIF picture, or its beginning is damaged"
         raise refusal(name, reason, "save it as PNG or JPEG with an image editor") from error
-
-
-def _check_pixels(size: tuple[int, int], name: str, max_pixels: int) -> None:
-    width, height = size
-    if width < 1 or height < 1:
-        raise refusal(name, f"is {width} x {height} pixels, so it is empty", "choose another picture")
-    if width * height > max_pixels:
-        reason = f"is {width} x {height}, {width * height:,} pixels, more than the limit of {max_pixels:,}"
-        raise refusal(name, reason, "scale it down first, or raise max_pixels if you trust the file")
-
-
-@contextlib.contextmanager
-def _own_pillow_settings() -> Iterator[None]:
-    """Within the block, Pillow has no pixel limit of its own, refuses truncated files and prints no warnings.
-
-    These settings are global, so only one thread reads at a time.
-    """
-    with _pillow_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
-        try:
-            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = None, False
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def _decode(image: Image.Image, name: str) -> Picture:
@@ -197,7 +148,7 @@ def _byte_pixels(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         image = image.convert("L")
     elif image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("RGB")
-    return np.array(to_srgb(image, profile)), alpha
+    return pixels_of(to_srgb(image, profile)), alpha
 
 
 def _with_byte_key(image: Image.Image) -> Image.Image:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import PictureError
-from ..files import one_line
-from ..memory import available_memory
-
-_BYTES_TO_READ = 24
-"""Memory that a pixel of a file costs while it is decoded. Measured: JPEG and PNG 10 to 17, WebP 21, 16-bit grey 23."""
+from ..errors import PictureError, one_line
+from ..files import on_read_only_disk
 
 
 def refusal(name: str, reason: str, remedy: str) -> PictureError:
@@ -21,22 +17,10 @@ def exists_already(name: str) -> PictureError:
 
 
 def not_writable(path: Path, name: str) -> PictureError:
+    if on_read_only_disk(path.parent):
+        return refusal(name, f"the disk of the folder {one_line(path.parent)} is read-only", "write to another disk")
     reason = f"the folder {one_line(path.parent)} may not be written to (permission denied)"
     return refusal(name, reason, "change its permissions, or write to another folder")
-
-
-def check_memory_to_read(size: tuple[int, int], name: str, memory: int | None) -> None:
-    """Refuse a picture that does not fit into memory, before it is decoded.
-
-    Args:
-        size: (width, height) in pixels.
-        memory: the most bytes that this process may hold; None is what is free.
-    """
-    needed, free = _BYTES_TO_READ * size[0] * size[1], available_memory(memory)
-    if free is not None and needed > free:
-        have = f"but {free / 2**30:.1f} GiB are free"
-        reason = f"is {size[0]} x {size[1]}: to read it needs about {needed / 2**30:.1f} GiB of memory, {have}"
-        raise refusal(name, reason, "scale it down first")
 
 
 def path_name(path: object) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from ..files import one_line, reason_of, written_whole
+from ..errors import one_line
+from ..files import reason_of, written_whole
 from .arrays import is_tensor, to_pil
 from .embedding import recipe_options
 from .picture import Picture

@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from ..files import identity
 from ..images import READABLE, WRITABLE
 
+PICTURE_LIKE = READABLE | {
+    *(".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".jxr", ".psd", ".psb", ".xcf", ".ico", ".icns"),
+    *(".tga", ".pcx", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".qoi", ".dds", ".exr", ".hdr", ".svg", ".eps", ".apng"),
+    *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf", ".orf", ".rw2", ".pef", ".srw"),
+    *(".x3f", ".rwl", ".3fr", ".fff", ".iiq", ".mrw", ".erf", ".kdc", ".dcr", ".raw"),
+}
+"""Suffixes of pictures, also of kinds that cannot be read: a folder must not pass over such files without a word."""
 
-def pictures_in(root: Path, left_out: Path | None, unlisted: list[tuple[Path, str]]) -> Iterator[Path]:
+
+def pictures_in(
+    root: Path, left_out: Path | None, unlisted: list[tuple[Path, str]], suffixes: Container[str] = READABLE
+) -> Iterator[Path]:
     """Files under a folder that have the suffix of a picture, sorted, folder by folder.
 
-    Hidden files and folders are skipped. Links to folders are skipped too, because they can form a circle. A broken link
-    to a file is yielded, so that it can be reported.
+    Hidden files and folders are skipped, and so are pipes and devices, which could be waited for without end. Links to
+    folders are skipped too, because they can form a circle. A broken link to a file is yielded, so that it can be
+    reported.
 
     Args:
         left_out: a folder under `root` to skip; it need not exist.
         unlisted: receives the folders that cannot be listed, each with the reason.
+        suffixes: in lower case, of the files to yield.
     """
     skipped = None if left_out is None else identity(left_out)
 
@@ -39,7 +51,7 @@ def pictures_in(root: Path, left_out: Path | None, unlisted: list[tuple[Path, st
         )
         for name in sorted(files):
             file = here / name
-            if name.startswith(".") or file.suffix.lower() not in READABLE:
+            if name.startswith(".") or file.suffix.lower() not in suffixes:
                 continue
             if file.is_file() or not file.exists():
                 yield file

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..devices import is_out_of_memory
-from ..errors import MemoryShortage, SettingsError, WeightsError
-from ..files import errno_of
+from ..errors import MemoryShortage, PictureError, SettingsError, WeightsError
+from ..files import errno_of, stays_inside
 from ..images import Picture, read
 from ..progress import Progress
 from .companions import NO_COMPANIONS, Companions
@@ -24,6 +25,11 @@ from .queues import Outcome, Queue, Turn
 
 if TYPE_CHECKING:
     from ..stylizer import Stylizer
+
+
+class FolderVanished(PictureError):
+    """The output folder has gone, for example with its disk. It is not made again: it might be made on another disk."""
+
 
 _DISK_FULL = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -35,12 +41,14 @@ def run_tasks(
     begin: Callable[[int, Task], None] = lambda index, task: None,
     progress: Callable[[Progress], None] | None = None,
     companions: Companions = NO_COMPANIONS,
+    output: Path | None = None,
 ) -> Generator[Outcome, None, None]:
     """Stylize the tasks that a queue hands out; yields the outcome of each, in this order.
 
     A thread reads the next picture, another writes the last result; so at most one picture more is held decoded, and one
     result. The outcome of a picture is known when its result is written, while the next picture is worked on. A picture
-    that fails does not end the loop, unless the disk is full. An interrupted loop finishes the file that it is writing.
+    that fails does not end the loop, unless the disk is full or the output folder has gone. An interrupted loop finishes
+    the file that it is writing.
 
     Args:
         stylizer: with its style set.
@@ -49,14 +57,15 @@ def run_tasks(
         progress: called after each step of the current picture. An `Exception` from it fails that picture only;
             KeyboardInterrupt and the like stop the loop.
         companions: the masks and the recipe of each picture.
+        output: the folder that no result may leave.
 
     Raises:
         WeightsError, SettingsError: every picture would fail for the same reason.
     """
-    with _Conveyor(queue, stylizer, overwrite, begin, progress, companions) as conveyor:
+    with _Conveyor(queue, stylizer, overwrite, begin, progress, companions, output) as conveyor:
         for outcome in conveyor.outcomes():
             yield outcome
-            if errno_of(outcome.error) in _DISK_FULL:
+            if errno_of(outcome.error) in _DISK_FULL or isinstance(outcome.error, FolderVanished):
                 return
 
 
@@ -90,6 +99,7 @@ class _Conveyor:
     begin: Callable[[int, Task], None]
     progress: Callable[[Progress], None] | None
     companions: Companions
+    output: Path | None = None
     ahead: _Piece | None = None
     current: _Piece | None = None
     behind: _Piece | None = None
@@ -137,7 +147,7 @@ class _Conveyor:
         return _Piece(turn, reading)
 
     def _read(self, task: Task) -> Picture:
-        return read(task.source, memory=self.stylizer.memory)
+        return read(task.source, max_pixels=self.stylizer.max_pixels, memory=self.stylizer.memory)
 
     def _work(self, piece: _Piece) -> None:
         """Make the result of a piece."""
@@ -147,6 +157,7 @@ class _Conveyor:
             return
         try:
             content = self._content(piece)
+            self._check_place(task)
             task.target.parent.mkdir(parents=True, exist_ok=True)
             check_result_target(task.target, content, self.stylizer.settings, self.overwrite)
             began = time.monotonic()
@@ -158,6 +169,15 @@ class _Conveyor:
             raise
         except Exception as error:  # this picture fails, but the next may succeed
             piece.outcome = self._failed(task, error)
+
+    def _check_place(self, task: Task) -> None:
+        """Refuse a result whose folder has gone, or that a link would lead out of the output folder."""
+        if self.output is None:
+            return
+        if not self.output.is_dir():
+            raise FolderVanished(f"{self.output}: the folder has gone; bring it back, and give the same command again")
+        if not stays_inside(self.output, task.target):
+            raise PictureError(f"{task.target}: a link leads out of the output folder; remove the link")
 
     def _write(self, piece: _Piece) -> None:
         """Begin to write the result of a piece, if it has one."""
@@ -188,6 +208,8 @@ class _Conveyor:
         """The outcome of a task that failed; where claims hold nobody off, another run may have made it meanwhile."""
         if not self.overwrite and task.target.exists():
             return Outcome(task, "exists")
+        if self.output is not None and not self.output.is_dir() and not isinstance(error, FolderVanished):
+            error = FolderVanished(f"{self.output}: the folder has gone; bring it back, and give the same command again")
         return Outcome(task, "failed", error=error)
 
     # ------------------------------------------------------------------------------------------ when memory is short

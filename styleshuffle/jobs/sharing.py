@@ -110,13 +110,18 @@ def joined(rank: int, world: int) -> Iterator[Workers]:
     # torchrun's store outlives its restarts of the workers, which begin anew
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     workers = Workers(rank, world, dist.PrefixStore(f"styleshuffle {attempt}", store))
+    stopped = False
     try:
         yield workers
-    except BaseException:
-        workers.leave()
+    except Exception:
         raise
-    workers.leave()
-    workers.wait_for_the_others()
+    except BaseException:  # Ctrl-C or SIGTERM, which the others get too
+        stopped = True
+        raise
+    finally:
+        workers.leave()
+        if not stopped:
+            workers.wait_for_the_others()
 
 
 @contextlib.contextmanager

@@ -13,8 +13,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from .precision import as_weights
-from .vgg import VGG, check_fingerprint, fingerprinted, load_into
-from .weights import load_bundled, load_tensors, save_tensors
+from .vgg import VGG, check_fingerprint, fingerprinted
+from .weights import load_bundled, load_into, load_tensors, save_tensors, without_values
 
 UP = 0  # in a list of widths: double height and width here
 
@@ -100,6 +100,7 @@ def save_decoder(decoder: Decoder, encoder: VGG, path: str | Path) -> None:
 
 
 def _decoder_of(tensors: dict[str, Tensor], encoder: VGG, source: str | Path) -> Decoder:
-    net = decoder_for(encoder)
+    with without_values():
+        net = decoder_for(encoder)
     load_into(net, tensors, source)
     return net.eval().requires_grad_(False)

@@ -19,8 +19,8 @@ from torch.nn.functional import avg_pool2d, interpolate, pad, pixel_shuffle, pix
 
 from ..errors import WeightsError
 from .precision import as_weights
-from .vgg import VGG, check_fingerprint, fingerprinted, load_into
-from .weights import load_bundled, load_tensors, save_tensors
+from .vgg import VGG, check_fingerprint, fingerprinted
+from .weights import load_bundled, load_into, load_tensors, save_tensors, without_values
 
 LEVELS = (3, 2, 1)  # the levels of the residuals
 STAGES = 2  # a network for the first step, and another for all later steps
@@ -145,6 +145,7 @@ def save_refiner(refiner: Refiner, encoder: VGG, path: str | Path) -> None:
 def _refiner_of(tensors: dict[str, Tensor], encoder: VGG, source: str | Path) -> Refiner:
     if not set(LEVELS) <= encoder.channels.keys():
         raise WeightsError(f"{source}: needs relu3_1, which the encoder does not have; pass a deeper encoder")
-    net = Refiner(encoder.channels)
-    load_into(net, tensors, source)
+    with without_values():
+        net = Refiner(encoder.channels)
+    load_into(net, tensors, source, may_be_zero=("fine.1.weight",))
     return net.eval().requires_grad_(False)

@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from ..errors import SettingsError, WeightsError
 from ..settings import CONVENTIONS, ENCODERS
+from .download import downloaded
 from .precision import as_weights
-from .weights import load_bundled, load_tensors
+from .weights import load_bundled, load_into, load_tensors, without_values
 
 COMPACT_WIDTHS = ((16, 32), (64, 64), (128, 128, 128, 128), (256,))
 VGG19_WIDTHS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,))
@@ -34,6 +35,10 @@ COMPACT_INPUT = ((0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
 TORCHVISION_INPUT = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CAFFE_INPUT = ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255))
 INPUTS = {"caffe": CAFFE_INPUT, "torchvision": TORCHVISION_INPUT}
+
+# of torchvision's file
+VGG19_SHA256 = "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"
+VGG19_BYTES = 574_673_361
 
 _CAFFE_SIGNS = 0xE83C42D37EABA13B  # of the green centre weights of its 64 first kernels, from the top bit down
 _CAFFE_AGREEMENT = 56  # of the 64 signs; chance agrees on 32, with a standard deviation of 4
@@ -80,8 +85,8 @@ class VGG(nn.Module):
         self.features = nn.Sequential(*layers)
         self.order = self._order()
         self.channels: dict[int, int] = {level: block[0] for level, block in enumerate(widths, start=1)}
-        self.register_buffer("mean", torch.tensor(input_mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor(input_deviation).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", _constant(input_mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", _constant(input_deviation).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, picture: Tensor, levels: Iterable[int]) -> dict[int, Tensor]:
         """Features of a picture.
@@ -119,7 +124,13 @@ class VGG(nn.Module):
     def fingerprint(self) -> Tensor:
         """8 bytes (uint8) that identify the encoder, because a decoder fits only its own encoder."""
         first = self.state_dict()["features.0.weight"].detach().cpu().half().contiguous()  # most files store halves
-        return torch.tensor(list(hashlib.sha256(first.numpy().tobytes()).digest()[:8]), dtype=torch.uint8)
+        digest = hashlib.sha256(first.numpy().tobytes()).digest()
+        return torch.tensor(list(digest[:8]), dtype=torch.uint8, device="cpu")
+
+
+def _constant(values: Sequence[float]) -> Tensor:
+    """Numbers as float32 on the CPU, whatever torch's defaults are."""
+    return torch.tensor(values, dtype=torch.float32, device="cpu")
 
 
 def fingerprinted(tensors: dict[str, Tensor], encoder: VGG) -> dict[str, Tensor]:
@@ -147,21 +158,11 @@ def load_compact(path: str | Path | None = None) -> VGG:
     Raises:
         WeightsError: the file is missing or damaged, or belongs to another network.
     """
-    net = VGG(COMPACT_WIDTHS)
+    with without_values():
+        net = VGG(COMPACT_WIDTHS)
     name = "encoder.safetensors"
     load_into(net, load_bundled(name) if path is None else load_tensors(path), path or name)
     return net.eval().requires_grad_(False)
-
-
-def load_into(net: nn.Module, tensors: dict[str, Tensor], source: str | Path) -> None:
-    """Give a network its weights. Weights of another network are refused; the message names the first wrong tensor."""
-    for key, value in net.state_dict().items():
-        if key not in tensors:
-            raise WeightsError(f"{source}: no tensor '{key}'; pass the weights of this network")
-        if tensors[key].shape != value.shape:
-            shape, expected = tuple(tensors[key].shape), tuple(value.shape)
-            raise WeightsError(f"{source}: tensor '{key}' is {shape}, expected {expected}; pass this network's weights")
-    net.load_state_dict({key: tensors[key] for key in net.state_dict()})
 
 
 def load_encoder(
@@ -204,8 +205,9 @@ def load_vgg19(path: str | Path, convention: str | None = None, padding_mode: Pa
     """
     if convention not in (None, *CONVENTIONS):
         raise SettingsError(f"convention: {convention!r} is unknown; use one of {', '.join(CONVENTIONS)}")
-    tensors = {key: value.float() for key, value in load_tensors(path).items() if key.startswith("features.")}
-    convolutions = sorted({int(key.split(".")[1]) for key in VGG(VGG19_WIDTHS).state_dict()})
+    tensors = {key: value for key, value in load_tensors(path).items() if key.startswith("features.")}
+    with without_values():
+        convolutions = sorted({int(key.split(".")[1]) for key in VGG(VGG19_WIDTHS).state_dict()})
     present = [index for index in convolutions if f"features.{index}.weight" in tensors]
     missing = [index for index in convolutions if index not in present and index < max(present, default=1)]
     if missing:
@@ -215,10 +217,11 @@ def load_vgg19(path: str | Path, convention: str | None = None, padding_mode: Pa
         widths.append(block[:left])
         left -= len(widths[-1])
     convention = convention or detect_convention(tensors["features.0.weight"])
-    net = VGG([block for block in widths if block], *INPUTS[convention], padding_mode, kind="vgg19")
-    if convention == "caffe":
-        tensors["features.0.weight"] = tensors["features.0.weight"].flip(1)  # BGR to RGB
+    with without_values():
+        net = VGG([block for block in widths if block], *INPUTS[convention], padding_mode, kind="vgg19")
     load_into(net, tensors, path)
+    if convention == "caffe":
+        net.features[0].weight.data = net.features[0].weight.data.flip(1)  # BGR to RGB
     return net.eval().requires_grad_(False)
 
 
@@ -245,14 +248,4 @@ def _downloaded_vgg19(progress: bool) -> Path:
 
     url = torchvision.models.VGG19_Weights.IMAGENET1K_V1.url
     path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
-    if not path.is_file():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # the file's name holds the start of its SHA-256 sum, which torch checks before it stores the file
-            torch.hub.download_url_to_file(url, str(path), path.stem.rpartition("-")[2], progress)
-        except (OSError, RuntimeError) as error:
-            reason = str(getattr(error, "reason", None) or error).splitlines()[0]
-            raise WeightsError(
-                f"{url}: cannot be downloaded: {reason}; put the file at {path}, or name a file with `weights`"
-            ) from None
-    return path
+    return downloaded(url, VGG19_SHA256, VGG19_BYTES, path, progress)

@@ -30,7 +30,7 @@ def step_adam(
         schedule: alpha_t, theta_t (below 1: the kernel divides by 1 - theta^t), beta_t.
     """
     alpha, theta, beta = schedule
-    never = torch.full((), math.inf, device=parameters[0].device)
+    never = torch.full((), math.inf, dtype=torch.float32, device=parameters[0].device)
     torch._fused_adam_(
         parameters,
         gradients,

@@ -22,11 +22,16 @@ def fine_contrast(picture: Tensor) -> float:
     return float(_fine(picture).square().mean().sqrt())
 
 
-def with_brushwork(picture: Tensor, contrast: float, flat: Tensor, share: float) -> Tensor:
+def fine_energy(picture: Tensor) -> Tensor:
+    """Mean square of the fine frequencies of a picture (3, H, W) at each place, (H, W)."""
+    return _fine(picture).square().mean(0)
+
+
+def with_brushwork(picture: Tensor, contrast: float | Tensor, flat: Tensor, share: float) -> Tensor:
     """A picture (3, H, W) whose fine contrast in flat places goes to the style's.
 
     Args:
-        contrast: of the style, see `fine_contrast`.
+        contrast: of the style, see `fine_contrast`; a number or (H, W).
         flat: how flat the content is, (H, W), 0 to 1.
         share: how far to go, 0 to 1.
     """

@@ -10,6 +10,7 @@ channels and then of whole patches, keep the vectors short; dot products of the 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -80,15 +81,17 @@ class Describer:
         return F.normalize(described, dim=1)
 
 
-def fit_describer(features: Tensor, patch: int, channels: int, length: int) -> Describer:
-    """Axes for descriptors of at most ``length`` numbers from a style's features (C, H, W), through ``channels``."""
-    normal = instance_normalise(features).flatten(1)
+def fit_describer(features: Tensor | Sequence[Tensor], patch: int, channels: int, length: int) -> Describer:
+    """Axes for descriptors of at most ``length`` numbers, through ``channels``, from features (C, H, W) of styles."""
+    styles = [features] if isinstance(features, Tensor) else list(features)
+    normal = torch.cat([instance_normalise(own).flatten(1) for own in styles], 1)
     axes = _principal_axes(normal @ normal.T / normal.shape[1], channels)
     whole = Describer(patch, axes, None)
     if axes.shape[1] * patch**2 <= length:
         return whole
-    step = max(1, math.isqrt(features[0].numel() // _SAMPLE))
-    rows = whole._patches(reflect(_unit_positions(features, axes), patch // 2), step)
+    step = max(1, math.isqrt(sum(own[0].numel() for own in styles) // _SAMPLE))
+    samples = [whole._patches(reflect(_unit_positions(own, axes), patch // 2), step) for own in styles]
+    rows = torch.cat(samples)
     return Describer(patch, axes, _principal_axes(rows.T @ rows / len(rows), length))
 
 
@@ -116,7 +119,7 @@ def _unit_positions(features: Tensor, axes: Tensor, spread: Spread | None = None
 
 
 def _principal_axes(square: Tensor, count: int) -> Tensor:
-    return eigen(square)[1][:, -count:].contiguous()
+    return eigen(square)[1][:, -count:].to(square).contiguous()
 
 
 def reflect(features: Tensor, border: int) -> Tensor:

@@ -7,10 +7,11 @@ from torch import Tensor
 
 
 def eigen(square: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues (n), rising, and eigenvectors (n, n) in columns, of a symmetric matrix (n, n), as of its type.
+    """Eigenvalues (n), rising, and eigenvectors (n, n) in columns, of a symmetric matrix (n, n).
 
-    Computed in float64, because float32 fails on the features of a picture of one colour. Apple's GPUs have no float64.
+    Returns:
+        both in float64, because float32 fails on the features of a picture of one colour; on the CPU if the matrix is on
+        a GPU of Apple, which has no float64.
     """
-    double = (square.cpu() if square.device.type == "mps" else square).double()
-    values, vectors = torch.linalg.eigh(double)
-    return values.to(square), vectors.to(square)
+    values, vectors = torch.linalg.eigh((square.cpu() if square.device.type == "mps" else square).double())
+    return values, vectors

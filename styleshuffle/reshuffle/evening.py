@@ -16,14 +16,26 @@ averaging of votes does, so mean and deviation along all axes are set to the sty
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from .areas import Areas
 from .eigen import eigen
-from .guided import applied, coarseness, coefficients, guided_filter, pooled
+from .guided import (
+    applied,
+    applied_within,
+    coarseness,
+    coefficients,
+    coefficients_within,
+    guided_filter,
+    pooled,
+    pooled_within,
+)
 from .moments import Moments
+from .nnf import grid_of
 from .rims import rims
 from .tones import luminance
 
@@ -55,7 +67,7 @@ class Axes:
 
 def axes_of(moments: Moments) -> Axes:
     """The axes of features with these moments."""
-    values, vectors = eigen(moments.covariance)
+    values, vectors = (part.to(moments.mean) for part in eigen(moments.covariance))
     count = min(max(len(moments.mean) // 8, _AXES[0]), _AXES[1])
     deviation = values.clamp_min(0).sqrt()
     return Axes(vectors.contiguous(), vectors[:, -count:].contiguous(), moments.mean, deviation)
@@ -71,9 +83,9 @@ class Evener:
         self.guide = luminance(picture)[None]
         self.side = max(picture.shape[1:])
 
-    def picture(self, values: Tensor, share: float) -> Tensor:
-        """A picture (3, H, W) of the content's size, evened by a share from 0 to 1."""
-        return torch.add(values, self._change(values), alpha=share)
+    def picture(self, values: Tensor, share: float, areas: Areas | None = None) -> Tensor:
+        """A picture (3, H, W) of the content's size, evened by a share from 0 to 1, each area for itself."""
+        return torch.add(values, self._change(values, areas), alpha=share)
 
     def without_rims(self, values: Tensor, share: float) -> Tensor:
         """A picture (3, H, W) without halos, see `rims`, by a share from 0 to 1."""
@@ -84,24 +96,57 @@ class Evener:
         along = axes.main.T @ rows.T
         change = self._change(along.unflatten(1, (height, -1))).flatten(1)
         evened = torch.addmm(rows, change.T, axes.main.T, alpha=share)
-        sample = evened[:: max(1, len(evened) // _SAMPLE)]
-        mean = sample.mean(0)
-        deviation = ((sample - mean) @ axes.directions).square_().mean(0).sqrt_()
-        gain = (axes.deviation / deviation.clamp_min(1e-12)).clamp_(1 / _GAIN, _GAIN)
-        scaled = (axes.directions * torch.lerp(torch.ones_like(gain), gain, share)) @ axes.directions.T
-        return torch.addmm(torch.lerp(mean, axes.mean, share) - mean @ scaled, evened, scaled)
+        offset, scaled = _restoring(evened, axes, share)
+        return torch.addmm(offset, evened, scaled)
 
-    def wide(self, values: Tensor) -> Tensor:
-        """A map (H, W) of the picture, over wide areas."""
-        return guided_filter(values[None], self.guide, _WIDE * self.side, _EPSILON)
+    def features_by_area(self, values: Tensor, areas: Areas, whole: Axes, looks: Sequence[Axes], share: float) -> Tensor:
+        """Features (C, h, w), evened by a share; each area gets the mean and the deviation of its region of the style.
 
-    def _change(self, values: Tensor) -> Tensor:
-        """S(W(v) - v) of values (k, h, w), with W on the grid of S."""
+        Args:
+            looks: axes of the region of each area.
+        """
+        along = torch.tensordot(whole.main.T, values, 1)
+        change = torch.tensordot(whole.main, self._change(along, areas), 1)
+        evened = torch.add(values, change, alpha=share)
+
+        def restored(number: int, inside: Tensor, members: Tensor) -> Tensor:
+            offset, scaled = _restoring(inside.T, looks[number], share)
+            return torch.addmm(offset, members.T, scaled).T
+
+        return areas.apply(evened, restored)
+
+    def wide(self, values: Tensor, areas: Areas | None = None) -> Tensor:
+        """A map (H, W) of the picture, over wide parts of each area."""
+        radius = _WIDE * self.side
+        if areas is None:
+            return guided_filter(values[None], self.guide, radius, _EPSILON)
+        parts = areas.shares_on(grid_of(self.guide))[:, None]
+        return guided_filter(values[None], self.guide, radius, _EPSILON, parts).mul_(parts).sum(0)
+
+    def _change(self, values: Tensor, areas: Areas | None = None) -> Tensor:
+        """S(W(v) - v) of values (k, h, w), with W on the grid of S, each area for itself."""
         step = self.guide.shape[1] // values.shape[1]
         guide = pooled(self.guide, step)
         wide, stroke = (max(least, size * self.side / step) for least, size in ((2, _WIDE), (1, _STROKE)))
         factor = coarseness(stroke, _STROKE_CELLS)
-        coarse, coarse_guide = pooled(values, factor), pooled(guide, factor)
-        change = guided_filter(coarse, coarse_guide, wide / factor, _EPSILON) - coarse
-        slope, offset = coefficients(change, coarse_guide, max(1, round(stroke / factor)), _EPSILON)
-        return applied(slope, offset, factor, guide)
+        size = max(1, round(stroke / factor))
+        if areas is None:
+            coarse, coarse_guide = pooled(values, factor), pooled(guide, factor)
+            change = guided_filter(coarse, coarse_guide, wide / factor, _EPSILON) - coarse
+            return applied(*coefficients(change, coarse_guide, size, _EPSILON), factor, guide)
+        parts = areas.shares_on(grid_of(values))[:, None]
+        coarse, coarse_guide = pooled_within(values, parts, factor), pooled_within(guide, parts, factor)
+        coarse_parts = pooled(parts, factor)
+        change = guided_filter(coarse, coarse_guide, wide / factor, _EPSILON, coarse_parts) - coarse
+        fit = coefficients_within(change, coarse_guide, coarse_parts, size, _EPSILON)
+        return applied_within(*fit, coarse_parts, factor, guide).mul_(parts).sum(0)
+
+
+def _restoring(evened: Tensor, axes: Axes, share: float) -> tuple[Tensor, Tensor]:
+    """Offset (C) and matrix (C, C) that bring rows (n, C) to the mean and the deviation of axes by a share."""
+    sample = evened[:: max(1, len(evened) // _SAMPLE)]
+    mean = sample.mean(0)
+    deviation = ((sample - mean) @ axes.directions).square_().mean(0).sqrt_()
+    gain = (axes.deviation / deviation.clamp_min(1e-12)).clamp_(1 / _GAIN, _GAIN)
+    scaled = (axes.directions * torch.lerp(torch.ones_like(gain), gain, share)) @ axes.directions.T
+    return torch.lerp(mean, axes.mean, share) - mean @ scaled, scaled

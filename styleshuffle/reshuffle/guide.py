@@ -12,8 +12,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..settings import LevelSettings
+from .areas import Areas
 from .evening import Evener
 from .nnf import Grid
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user wants of each place of a content picture.
+
+    Attributes:
+        areas: that take from their own regions of the style; None for a single area.
+    """
+
+    areas: Areas | None = None
+
+    def extended(self, grid: Grid) -> Wishes:
+        """For the picture whose right and lower edges are repeated up to a size."""
+        return Wishes(None if self.areas is None else self.areas.extended(grid))
+
+    def halved(self) -> Wishes:
+        """For the picture at half its size."""
+        return Wishes(None if self.areas is None else self.areas.halved())
 
 
 @dataclass(frozen=True)
@@ -24,11 +44,17 @@ class Guide:
         evener: evens votes along the content; None leaves them.
         aim: luminance (H, W) that each place is to have, of the whole picture; None looks at features only.
         structure: how much structure there is, (h, w) on the grid of some level, 0 to 1; None is 1 everywhere.
+        areas: that are treated each for itself, of the whole picture; None for a single area.
     """
 
     evener: Evener | None = None
     aim: Tensor | None = None
     structure: Tensor | None = None
+    areas: Areas | None = None
+
+    def takes_on(self, grid: Grid) -> Tensor | None:
+        """The region of the style that each place takes from, on the grid of a level."""
+        return None if self.areas is None else self.areas.takes_on(grid)
 
     def aim_on(self, grid: Grid) -> Tensor | None:
         """The aimed luminance, averaged onto the grid of a level."""

@@ -15,16 +15,19 @@ import torch
 from torch import Tensor
 
 from ..settings import LevelSettings, Settings
-from .evening import Evener
+from .areas import Areas
+from .balance import balanced
 from .guide import Guide
-from .matching import counted, improve, match_first
-from .moments import match_moments
+from .matching import counted, improve, match_first, settled
+from .moments import match_moments, moments, steadied
 from .nnf import NNF, grid_of, upsample
 from .style import StyleLevel
 from .voting import vote
 
 DecodeStep = Callable[[Tensor, int], Tensor]
 """Features (1, C, H, W) of a level, and the level, to those of the next finer level; see `Decoder` and `Inverter`."""
+
+_FEW = 4096  # positions of an area from which on its moments are its own
 
 # Relative time of a turn by position, as measured at 512 x 512 on a CPU, for an honest progress bar.
 _COST = {4: 107.0, 3: 5.0, 2: 5.5, 1: 0.8}
@@ -53,23 +56,42 @@ class Turn:
     share: float
 
 
-def recolour(content: Tensor, style: StyleLevel, settings: Settings) -> Tensor:
-    """Content features (C, H, W) as they are blended in: with the style's mean and covariance, or as they are."""
+def recolour(content: Tensor, style: StyleLevel, settings: Settings, areas: Areas | None = None) -> Tensor:
+    """Content features (C, H, W) as they are blended in: with the style's mean and covariance, or as they are.
+
+    Args:
+        areas: of the content, which take the moments of their regions of the style.
+    """
     share = min(1.0, 2 * settings.strength) if settings.recolour else 0.0
-    return torch.lerp(content, match_moments(content, style.moments), share) if share else content
+    if not share:
+        return content
+    if areas is None:
+        return torch.lerp(content, match_moments(content, style.moments), share)
+
+    def moved(number: int, inside: Tensor, members: Tensor) -> Tensor:
+        own = moments(inside)
+        if inside.shape[1] < _FEW:
+            own = steadied(own, inside.shape[1], moments(content))
+        return match_moments(members, style.look(areas.takes[number])[0], own)
+
+    return torch.lerp(content, areas.apply(content, moved), share)
 
 
-def evened_vote(style: StyleLevel, nnf: NNF, patch: int, evener: Evener | None, evening: float) -> Tensor:
+def evened_vote(style: StyleLevel, nnf: NNF, patch: int, guide: Guide, evening: float) -> Tensor:
     """Votes (C, H, W), evened along the content.
 
     Args:
         evening: how far, from 0 to 1.
     """
-    votes = vote(style, nnf, patch)
-    if evener is None or not evening:
+    areas = guide.areas
+    votes = vote(style, nnf, patch, None if areas is None else areas.on(nnf.content))
+    if guide.evener is None or not evening:
         return votes
-    height, width = nnf.content
-    return evener.features(votes.flatten(1).T, height, style.axes, evening).T.unflatten(1, (height, width))
+    if areas is None:
+        height, width = nnf.content
+        return guide.evener.features(votes.flatten(1).T, height, style.axes, evening).T.unflatten(1, (height, width))
+    looks = [style.look(region)[1] for region in areas.takes]
+    return guide.evener.features_by_area(votes, areas, style.axes, looks, evening)
 
 
 def reshuffle(
@@ -99,11 +121,11 @@ def reshuffle(
         here, patterns, own = settings.at(level), style[level], content[level]
         weight = guide.content_weight(here, grid_of(own))
         base = own if coarser is None else torch.lerp(coarser, own, here.encoder_blend)
-        target = recolour(base, patterns, settings)
+        target = recolour(base, patterns, settings, guide.areas)
         features = target
         for turn in range(here.turns):
             nnf = match(features, patterns, nnf, here, turn == 0, settings, guide)
-            votes = evened_vote(patterns, nnf, here.patch_size, guide.evener, settings.evening)
+            votes = evened_vote(patterns, nnf, here.patch_size, guide, settings.evening)
             features = torch.lerp(votes, target, weight)
             spent += costs[level]
             yield Turn(level, features, votes, nnf, spent / total)
@@ -123,18 +145,20 @@ def match_turn(
     """The field of a turn: over all pairs at the coarsest level, elsewhere the field so far, improved nearby."""
     counting = settings.matching == "counts"
     grid = grid_of(features)
-    aim, bond = guide.aim_on(grid), guide.bond_on(grid, settings.contiguity)
+    aim, takes, bond = guide.aim_on(grid), guide.takes_on(grid), guide.bond_on(grid, settings.contiguity)
     if here.coarsest or nnf is None:
-        return match_first(features, style, settings.usage_penalty, settings.seed, counting, nnf, aim, bond)
+        return match_first(features, style, settings.usage_penalty, settings.seed, counting, nnf, aim, bond, takes)
     if first_turn:
-        nnf = upsample(nnf, grid, style.grid)
+        nnf = upsample(nnf, grid, style.grid, style.boxes)
     if counting:
-        nnf = counted(nnf, settings.usage_penalty, here.patch_size)
+        nnf = counted(nnf, settings.usage_penalty, here.patch_size, style.supply, takes)
     if not here.matches:
         return nnf
-    describer, descriptors = style.index()
+    _, descriptors = style.index()
+    query = style.query(features, aim, takes)
     rounds = 2 if here.level > 2 else 1  # at relu2_1 the field is nearly right already, and a round is long
-    return improve(nnf, describer(features, aim), descriptors, rounds, bond)
+    nnf = settled(improve(nnf, query, descriptors, rounds, bond), query, descriptors, style.supply, takes)
+    return balanced(nnf, query, descriptors, style.supply, takes, settings.usage_penalty)
 
 
 def decode_to_picture(features: Tensor, level: int, decode: DecodeStep) -> Tensor:

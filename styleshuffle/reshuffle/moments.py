@@ -9,11 +9,15 @@ of the content at the same style.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from .eigen import eigen
+
+_STEADY = 16  # positions whose own covariance counts as much as the whole picture's
 _FLOOR = 1e-5  # of the largest eigenvalue: directions below it carry rounding, not structure
 
 
@@ -31,6 +35,23 @@ def moments(features: Tensor) -> Moments:
     mean = flat.mean(1)
     flat = flat - mean[:, None]
     return Moments(mean, flat @ flat.T / flat.shape[1])
+
+
+def combined(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
+    """Moments of a whole from those of its parts, by the weights of the parts."""
+    shares = [weight / sum(weights) for weight in weights]
+    mean = sum((share * part.mean for part, share in zip(parts, shares, strict=True)), torch.zeros_like(parts[0].mean))
+    covariance = torch.zeros_like(parts[0].covariance)
+    for part, share in zip(parts, shares, strict=True):
+        apart = part.mean - mean
+        covariance += share * (part.covariance + apart[:, None] * apart)
+    return Moments(mean, covariance)
+
+
+def steadied(own: Moments, positions: int, whole: Moments) -> Moments:
+    """Moments of a part, whose covariance goes towards the whole's the fewer positions it comes from."""
+    share = _STEADY / (_STEADY + positions)
+    return Moments(own.mean, torch.lerp(own.covariance, whole.covariance, share))
 
 
 def match_moments(features: Tensor, style: Moments, content: Moments | None = None) -> Tensor:
@@ -51,7 +72,7 @@ def match_moments(features: Tensor, style: Moments, content: Moments | None = No
 
 def _roots(covariance: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
     """Square root of a covariance with its eigenvalues raised by ``floor``, and the inverse of that root."""
-    values, vectors = torch.linalg.eigh(covariance.double())
-    roots = (values.clamp_min(0) + floor.double()).sqrt()
+    values, vectors = eigen(covariance)
+    roots = (values.clamp_min(0) + floor.to(values)).sqrt()
     inverse = roots.clamp_min(1e-30).reciprocal()
     return ((vectors * roots) @ vectors.T).to(covariance), ((vectors * inverse) @ vectors.T).to(covariance)

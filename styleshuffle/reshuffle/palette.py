@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from .eigen import eigen
+from .noise import generator_of, seeded_noise
 
-_SAMPLE = 16384  # pixels that quantiles are taken from
+SAMPLE = 16384  # pixels that quantiles are taken from
 _QUANTILES = 257
 _GRID = 2048  # steps of the table that values are looked up in
 _TURNS = 4
@@ -23,19 +24,26 @@ _TURNS = 4
 def palette_of(picture: Tensor) -> Tensor:
     """Colours (3, n) of a picture (3, H, W), evenly picked, that stand for all of them."""
     pixels = picture.flatten(1)
-    return pixels[:, :: -(-pixels.shape[1] // _SAMPLE)].contiguous()
+    return pixels[:, :: -(-pixels.shape[1] // SAMPLE)].contiguous()
 
 
-def match_palette(picture: Tensor, palette: Tensor, share: float) -> Tensor:
+def picked(pixels: Tensor, share: float) -> Tensor:
+    """Pixels (3, n), evenly picked, as many as are that share of a palette; of few pixels, some several times."""
+    count = max(1, round(share * SAMPLE))
+    return pixels[:, torch.arange(count, device=pixels.device) * pixels.shape[1] // count]
+
+
+def match_palette(picture: Tensor, palette: Tensor, share: float, sample: int = SAMPLE) -> Tensor:
     """A picture (3, H, W) whose colours have gone that share of their way, 0 to 1, to the distribution of a palette's.
 
     Args:
         palette: of `palette_of`.
+        sample: pixels that quantiles are taken from.
     """
     moved = picture.flatten(1)
     for axes in _axes(picture.device):
         along, wanted = axes @ moved, axes @ palette
-        moved = axes.T @ _matched(along, wanted)
+        moved = axes.T @ _matched(along, wanted, sample)
     return torch.lerp(picture, moved.view_as(picture), share)
 
 
@@ -48,7 +56,7 @@ def within(picture: Tensor, palette: Tensor, share: float) -> Tensor:
         palette: of `palette_of`.
     """
     centred = palette - palette.mean(1, keepdim=True)
-    axes = eigen(centred @ centred.T)[1].T
+    axes = eigen(centred @ centred.T)[1].to(palette).T
     there = axes @ palette
     low, high = there.amin(1, keepdim=True), there.amax(1, keepdim=True)
     clipped = axes.T @ torch.minimum(torch.maximum(axes @ picture.flatten(1), low), high)
@@ -57,20 +65,20 @@ def within(picture: Tensor, palette: Tensor, share: float) -> Tensor:
 
 def _axes(device: torch.device) -> list[Tensor]:
     """Orthogonal matrices (3, 3): the colour channels first, then three turned by chance, always the same."""
-    generator = torch.Generator().manual_seed(0)
-    turned = [torch.linalg.qr(torch.randn(3, 3, generator=generator)).Q for _ in range(_TURNS - 1)]
-    return [axes.to(device) for axes in (torch.eye(3), *turned)]
+    generator = generator_of(0)
+    turned = [torch.linalg.qr(seeded_noise((3, 3), generator)).Q for _ in range(_TURNS - 1)]
+    return [axes.to(device) for axes in (torch.eye(3, dtype=torch.float32, device="cpu"), *turned)]
 
 
-def _matched(values: Tensor, wanted: Tensor) -> Tensor:
+def _matched(values: Tensor, wanted: Tensor, count: int) -> Tensor:
     """Each of the values (3, n) moved to its quantile of those that are wanted (3, n'), row by row."""
-    shares = torch.linspace(0, 1, _QUANTILES, device=values.device)
-    sample = values[:, :: -(-values.shape[1] // _SAMPLE)].contiguous()
+    shares = torch.linspace(0, 1, _QUANTILES, dtype=values.dtype, device=values.device)
+    sample = values[:, :: -(-values.shape[1] // count)].contiguous()
     here = sample.quantile(shares, dim=1).T.contiguous()
     there = wanted.quantile(shares, dim=1).T.contiguous()
     low, high = here[:, :1], here[:, -1:]
     # on an even grid a value's place needs no search
-    grid = low + (high - low) * torch.linspace(0, 1, _GRID + 1, device=values.device)
+    grid = low + (high - low) * torch.linspace(0, 1, _GRID + 1, dtype=values.dtype, device=values.device)
     above = torch.searchsorted(here, grid).clamp_(1, _QUANTILES - 1)
     before, after = here.gather(1, above - 1), here.gather(1, above)
     part = ((grid - before) / (after - before).clamp_min(1e-6)).clamp_(0, 1)

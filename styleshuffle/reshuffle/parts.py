@@ -12,11 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..settings import LevelSettings, Settings
+from .areas import Areas
 from .descriptors import Spread, spread_of
 from .guide import Guide
-from .matching import EXACT, improve, match_first
+from .matching import EXACT, improve, match_first, picked, settled
 from .nnf import NNF, Grid, grid_of, upsample
-from .style import StyleLevel
+from .style import StyleLevel, pool, pool_map
+from .supply import Supply
 
 
 class PartMatcher:
@@ -26,9 +28,12 @@ class PartMatcher:
         whole: features (C, H, W) of the whole picture, made smaller, by level.
         style: from `prepare_style`.
         settings: whose first level is searched over all pairs.
+        areas: of the whole.
     """
 
-    def __init__(self, whole: dict[int, Tensor], style: dict[int, StyleLevel], settings: Settings) -> None:
+    def __init__(
+        self, whole: dict[int, Tensor], style: dict[int, StyleLevel], settings: Settings, areas: Areas | None = None
+    ) -> None:
         first = settings.levels[0]
         self.spreads: dict[tuple[int, int], Spread] = {}
         for level, features in whole.items():
@@ -39,14 +44,15 @@ class PartMatcher:
             self.factors.insert(0, 2 * self.factors[0])
         self.prices: dict[int, Tensor] = {}
         self.keys: dict[int, Tensor] = {}
-        describer, descriptors = patterns.index()
-        aim = patterns.light  # prices are for a picture whose lightness is like the style's
-        prices = match_first(whole[first], patterns, settings.usage_penalty, aim=_on(aim, grid_of(whole[first]))).prices
+        self.supplies: dict[int, Supply | None] = {}
+        grid = grid_of(whole[first])
+        aim = _on(patterns.light, grid)  # prices are for a picture whose lightness is like the style's
+        takes = None if areas is None else areas.takes_on(grid)
+        prices = match_first(whole[first], patterns, settings.usage_penalty, aim=aim, takes=takes).prices
         for factor in self.factors:
-            self.spreads[first, factor] = spread_of(pooled(whole[first], factor))
-            self.prices[factor] = pooled(prices[None], factor)[0]
-            light = None if patterns.light is None else pooled(patterns.light[None], factor)[0]
-            self.keys[factor] = descriptors if factor == 1 else describer(pooled(patterns.features, factor), light=light)
+            self.spreads[first, factor] = spread_of(pool(whole[first], factor))
+            self.prices[factor] = pool(prices[None], factor)[0]
+            self.keys[factor], self.supplies[factor] = patterns.pooled_index(factor)
 
     def __call__(
         self,
@@ -61,35 +67,41 @@ class PartMatcher:
         """The field of a part. Arguments: see `match_turn`."""
         grid = grid_of(features)
         aim, bond = guide.aim_on(grid), guide.bond_on(grid, settings.contiguity)
+        takes = guide.takes_on(grid)
         if nnf is None:
-            return self._first(features, style, here.level, aim, bond)
-        nnf = upsample(nnf, grid, style.grid)
+            return self._first(features, style, here.level, aim, bond, takes)
+        nnf = upsample(nnf, grid, style.grid, style.boxes)
         if not here.matches:
             return nnf
-        describer, descriptors = style.index()
-        query = describer(features, aim, spread=self.spreads[here.level, 1])
-        return improve(nnf, query, descriptors, rounds=1, bond=bond)
+        _, descriptors = style.index()
+        query = style.query(features, aim, takes, spread=self.spreads[here.level, 1])
+        nnf = improve(nnf, query, descriptors, rounds=1, bond=bond)
+        return settled(nnf, query, descriptors, style.supply, takes)
 
-    def _first(self, features: Tensor, style: StyleLevel, level: int, aim: Tensor | None, bond: Tensor | None) -> NNF:
-        describer, _ = style.index()
+    def _first(
+        self,
+        features: Tensor,
+        style: StyleLevel,
+        level: int,
+        aim: Tensor | None,
+        bond: Tensor | None,
+        takes: Tensor | None,
+    ) -> NNF:
         nnf: NNF | None = None
         for factor in self.factors:
-            small = pooled(features, factor)
-            light = None if aim is None else pooled(aim[None], factor)[0]
-            query, prices = describer(small, light, spread=self.spreads[level, factor]), self.prices[factor]
+            small, own, key = pool(features, factor), picked(takes, factor), self.keys[factor]
+            query = style.query(small, pool_map(aim, factor), own, spread=self.spreads[level, factor])
+            prices, supply = self.prices[factor], self.supplies[factor]
+            boxes = None if supply is None else supply.several
             if nnf is None:
-                match = torch.addmm(prices.flatten(), query, self.keys[factor].T).argmax(1)
-                nnf = NNF(match.view(grid_of(small)), prices)
+                match = torch.addmm(prices.flatten(), query, key.T).argmax(1)
+                nnf = NNF(match.view(grid_of(small)), prices, boxes)
             else:
-                nnf = upsample(nnf, grid_of(small), (prices.shape[0], prices.shape[1]))
-                nnf = improve(nnf, query, self.keys[factor], rounds=1, bond=bond if factor == 1 else None)
+                nnf = upsample(nnf, grid_of(small), (prices.shape[0], prices.shape[1]), boxes)
+                nnf = improve(nnf, query, key, rounds=1, bond=bond if factor == 1 else None)
+            nnf = settled(nnf, query, key, supply, own)
         assert nnf is not None  # there is a factor at least
         return nnf
-
-
-def pooled(features: Tensor, factor: int) -> Tensor:
-    """Means of features (C, H, W) over cells of that side; cells at the border may be smaller."""
-    return F.avg_pool2d(features[None], factor, ceil_mode=True)[0] if factor > 1 else features
 
 
 def _on(values: Tensor | None, grid: Grid) -> Tensor | None:

@@ -7,11 +7,11 @@ same match, and a woven grid or bands along the borders appear. A little noise t
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from .descriptors import instance_normalise
 from .filters import local_variance
+from .noise import seeded_noise
 from .tones import luminance
 
 _EVERY = 4  # every fourth feature is looked at
@@ -41,4 +41,4 @@ def with_floor(picture: Tensor, deviation: float, noise: Tensor) -> Tensor:
 
 def noise_of(height: int, width: int, seed: int) -> Tensor:
     """Noise (H, W) of deviation 1, drawn on the CPU, so that it is the same on every device."""
-    return torch.randn((height, width), generator=torch.Generator().manual_seed(seed))
+    return seeded_noise((height, width), seed)

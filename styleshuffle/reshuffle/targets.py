@@ -91,16 +91,16 @@ class MatchedTargets(Targets):
         for level in self.levels:
             own, patterns, here = features[level][0], self.style[level], self.settings.at(level)
             if here.matches:
-                describer, descriptors = patterns.index()
-                query = describer(own, self.guide.aim_on(grid_of(own)))
+                _, descriptors = patterns.index()
+                query = patterns.query(own, self.guide.aim_on(grid_of(own)), self.guide.takes_on(grid_of(own)))
                 self.nnfs[level] = improve(self.nnfs[level], query, descriptors, rounds=1)
             else:
-                self.nnfs[level] = upsample(self.nnfs[level + 1], grid_of(own), patterns.grid)
-            votes = evened_vote(patterns, self.nnfs[level], here.patch_size, self.guide.evener, self.settings.evening)
+                self.nnfs[level] = upsample(self.nnfs[level + 1], grid_of(own), patterns.grid, patterns.boxes)
+            votes = evened_vote(patterns, self.nnfs[level], here.patch_size, self.guide, self.settings.evening)
             self.features[level] = self._target(level, votes)
 
     def _target(self, level: int, votes: Tensor) -> Tensor:
-        aim = recolour(self.content[level], self.style[level], self.settings)
+        aim = recolour(self.content[level], self.style[level], self.settings, self.guide.areas)
         return torch.lerp(votes, aim, self.shares[level])
 
 

@@ -40,12 +40,17 @@ def palette_for(light: Tensor, palette: Tensor) -> Tensor:
         return palette
     blend = (wanted - 0.5) / (mean - 0.5)
     values = light.flatten()[:: -(-light.numel() // _SAMPLE)].sort().values
-    ranks = torch.lerp(torch.linspace(0, 1, len(values), device=light.device), values, blend)
+    ranks = torch.lerp(torch.linspace(0, 1, len(values), dtype=light.dtype, device=light.device), values, blend)
     return palette[:, (ranks * (palette.shape[1] - 1)).round().long()]
 
 
-def aim(light: Tensor, palette: Tensor) -> Tensor:
-    """The luminance to aim at, (H, W), for a content of luminance ``light`` (H, W) and a palette of `palette_for`."""
+def aim(light: Tensor, palette: Tensor, whole: Tensor | None = None) -> Tensor:
+    """The luminance to aim at, of the shape of ``light``, for a content of that luminance and a palette of `palette_for`.
+
+    Args:
+        whole: luminance whose mean and deviation count; None for all of ``light``.
+    """
     there = luminance(palette)
-    steepness = (there.std(correction=0) / light.std(correction=0).clamp_min(1e-4)).clamp_max(_STEEPEST)
-    return ((light - light.mean()) * steepness + there.mean()).clamp(there.min(), there.max())
+    whole = light if whole is None else whole
+    steepness = (there.std(correction=0) / whole.std(correction=0).clamp_min(1e-4)).clamp_max(_STEEPEST)
+    return ((light - whole.mean()) * steepness + there.mean()).clamp(there.min(), there.max())

@@ -49,19 +49,20 @@ class CarriedMatcher:
     ) -> NNF:
         """The field of a turn. Arguments: see `match_turn`."""
         grid, before = grid_of(features), self.before.get(here.level)
-        if before is None or before.content != grid or before.style != style.grid:
+        regions = guide.areas is not None  # a place that moves into another region takes from elsewhere
+        if regions or before is None or before.content != grid or before.style != style.grid:
             return match_turn(features, style, nnf, here, first_turn, settings, guide)
         match, trusted = carried(before, self.flow, self.trust)
         if nnf is None:
-            start = NNF(match, before.prices)
+            start = NNF(match, before.prices, style.boxes)
         else:
-            coarser = upsample(nnf, grid, style.grid) if first_turn else nnf
+            coarser = upsample(nnf, grid, style.grid, style.boxes) if first_turn else nnf
             start = replace(coarser, match=torch.where(trusted, match, coarser.match))
         if not here.matches or bool(trusted.all()):
             return start
         aim, bond = guide.aim_on(grid), guide.bond_on(grid, settings.contiguity)
-        describer, descriptors = style.index()
-        query = describer(features, aim)
+        _, descriptors = style.index()
+        query = style.query(features, aim, None)
         if nnf is None:
             places = (~trusted).flatten().nonzero()[:, 0]
             start.match.view(-1)[places] = _nearest(query[places], descriptors, before.prices.flatten())

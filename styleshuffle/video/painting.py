@@ -21,6 +21,9 @@ from .reading import Source
 from .shots import Group, groups
 from .work import Kept, Work
 
+Finish = Callable[[Frame, np.ndarray], np.ndarray]
+"""A frame of the film and its paint, (H, W, 3) float32 in [0, 1], to the frame of the result."""
+
 STRETCH = 96  # frames, at least, after which the work so far is kept
 
 
@@ -81,8 +84,8 @@ class FilmResult:
 class FolderResult:
     """A folder of frames as PNG files, named as those of the source or numbered."""
 
-    def __init__(self, folder: Path, overwrite: bool) -> None:
-        self.folder, self.overwrite = folder, overwrite
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def take(self, frames: Iterable[Frame], work: Work) -> int | None:
         start: int | None = None
@@ -103,12 +106,14 @@ def paint_film(
     work: Work,
     most: int,
     progress: Callable[[int], None] | None = None,
+    finish: Finish | None = None,
 ) -> Kept:
     """Paint a film, or what is left of it.
 
     Args:
         most: frames between two anchors.
         progress: called with the number of frames that are painted, after each.
+        finish: what is done to each painted frame.
 
     Returns:
         what is finished: all of it.
@@ -124,7 +129,7 @@ def paint_film(
     coming = groups(left, before, most)
     while True:
         kept = replace(work.kept, damaged=list(work.kept.damaged), cuts=list(work.kept.cuts))
-        start = result.take(_painted(coming, painter, kept, progress), work)
+        start = result.take(_painted(coming, painter, kept, progress, finish), work)
         if start is None:
             break
         kept.starts, kept.painted = [*work.kept.starts, start], painter.painted
@@ -134,8 +139,27 @@ def paint_film(
     return work.kept
 
 
+def over_film(strengths: np.ndarray) -> Finish:
+    """Lay paint over the film's own frames.
+
+    Args:
+        strengths: (1, 1, H, W) or (H, W) of the result's size, from 0 (the film) to 1 (the paint).
+    """
+    share = strengths.reshape(*strengths.shape[-2:], 1)
+
+    def finish(frame: Frame, paint: np.ndarray) -> np.ndarray:
+        own = images.Picture(frame.rgb).resized((share.shape[1], share.shape[0])) / np.float32(255)
+        return np.asarray(own + share * (paint - own))
+
+    return finish
+
+
 def _painted(
-    coming: Iterator[Group], painter: Painter, kept: Kept, progress: Callable[[int], None] | None
+    coming: Iterator[Group],
+    painter: Painter,
+    kept: Kept,
+    progress: Callable[[int], None] | None,
+    finish: Finish | None,
 ) -> Iterator[Frame]:
     """The painted frames of about a stretch; counts them in ``kept``."""
     until = kept.frames + STRETCH
@@ -149,7 +173,7 @@ def _painted(
             if frame.damaged:
                 kept.damaged.append(kept.frames)
             kept.frames += 1
-            yield replace(frame, rgb=to_bytes(paint))
+            yield replace(frame, rgb=to_bytes(paint if finish is None else finish(frame, paint)))
             if progress is not None:
                 progress(kept.frames)
         if kept.frames >= until:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from helpers import colour, environment, files, picture, truncated
+from PIL import Image
 
 from styleshuffle.jobs.claims import PATTERN
 
@@ -118,9 +119,11 @@ def test_signals_end_quietly_with_nothing_half_written(
     assert [colour(path) for path in whole] == [(0, 255, 255)] * len(whole)
 
 
-def spawn(*args: str, setup: str = "fake_stylizer.install_fake()", **options: Any) -> subprocess.Popen[bytes]:
+def spawn(
+    *args: str, setup: str = "fake_stylizer.install_fake()", locale: dict[str, str] | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
     script = DRIVER.format(ready=1, hold=0, setup=setup)
-    return subprocess.Popen([sys.executable, "-c", script, *args], env=environment(), **options)
+    return subprocess.Popen([sys.executable, "-c", script, *args], env={**environment(), **(locale or {})}, **options)
 
 
 @posix
@@ -178,3 +181,62 @@ def test_a_terminal_is_neither_read_nor_written_as_a_picture(here: Path) -> None
     assert code == 2 and "name a file" in shown
     code, shown = on_a_terminal("-", "style.png", "-o", "out.png")
     assert code == 2 and "standard input is a terminal" in shown
+
+
+@posix
+def test_a_long_name_of_escapes_leaves_room_for_the_bar(here: Path) -> None:
+    name = "\x1b]0;title\x07\n\u202e" + "x" * 200 + ".png"
+    Path("content.png").rename(name)
+    code, shown = on_a_terminal(name, "style.png", "-o", "out.png")
+    assert code == 0
+    bar = next(part for part in shown.split("\r") if "xx.png" in part)
+    assert bar.startswith("\\x1b]0;titl") and "   0%|" in bar and " to go" in bar and len(bar) <= 80
+    assert not {"\x1b]", "\x07", "\u202e"} & {shown[index : index + 2] for index in range(len(shown))}
+
+
+PRINTS = """
+def print_it(picture):
+    os.write(2, b"LZWDecode: \\x1b]0;title\\x07 bad\\n" + b"Row\\n" * 50)
+    os.write(2, b"x" * 3_000_000 if os.environ.get("MUCH") else b"")
+
+fake_stylizer.install_fake(print_it)
+"""
+
+
+@posix
+def test_what_libraries_print_by_themselves_goes_through_the_console(here: Path) -> None:
+    process = spawn("content.png", "style.png", "-o", "out.png", setup=PRINTS, stderr=subprocess.PIPE)
+    first, *others, made = process.communicate(timeout=60)[1].decode().splitlines()
+    assert first == "styleshuffle: warning: a library says: LZWDecode: \\x1b]0;title\\x07 bad"
+    assert len(others) == 3 and others[-1].endswith("... and 48 more such lines") and made.startswith("out.png: 16 x 8")
+    process = spawn("content.png", "style.png", "-o", "quiet.png", "-q", setup=PRINTS, stderr=subprocess.PIPE)
+    assert process.communicate(timeout=60)[1] == b"" and process.returncode == 0
+    process = spawn(".", "style.png", "-o", "out", setup=PRINTS, stderr=subprocess.PIPE, locale={"MUCH": "1"})
+    assert len(process.communicate(timeout=60)[1]) < 3_100_000 and process.returncode == 0
+
+
+@posix
+def test_libtiff_goes_through_the_console(here: Path) -> None:
+    """And so does what Pillow says of the same file."""
+    Image.effect_noise((64, 64), 90).save("damaged.tif", compression="tiff_lzw")
+    content = Path("damaged.tif").read_bytes()
+    Path("damaged.tif").write_bytes(content[:200] + bytes([255]) * 60 + content[260:])
+    process = spawn("damaged.tif", "style.png", "-o", "out.png", stderr=subprocess.PIPE)
+    *says, error = process.communicate(timeout=60)[1].decode().splitlines()
+    assert process.returncode == 1 and error.startswith("styleshuffle: error: damaged.tif: ")
+    assert all(line.startswith("styleshuffle: warning: a library says: ") for line in says)
+
+
+C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@posix
+@pytest.mark.parametrize("locale", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1:strict"}, C_LOCALE])
+@pytest.mark.parametrize("suffix", [".png", ".none"])
+def test_a_locale_that_lacks_the_letters_of_a_name(here: Path, locale: dict[str, str], suffix: str) -> None:
+    Path("content.png").rename("日本.png")
+    process = spawn("日本.png", "style.png", "-o", "出力" + suffix, locale=locale, stderr=subprocess.PIPE)
+    *usage, line = process.communicate(timeout=60)[1].decode("latin-1").splitlines()
+    assert process.returncode == (0 if suffix == ".png" else 2), (usage, line)
+    assert f"{suffix}: " in line and "Traceback" not in " ".join(usage)
+    assert Path("出力.png").exists() == (suffix == ".png")

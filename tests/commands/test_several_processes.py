@@ -118,6 +118,24 @@ def test_killing_a_worker_loses_nothing(folder: Path) -> None:
     assert [colour(Path("out") / name) for name in files("out")] == [(0, 255, 255)] * 6
 
 
+def test_when_the_first_worker_dies_the_others_say_so_in_one_line(folder: Path) -> None:
+    """Its process holds the store here; under torchrun another does."""
+    port = free_port()
+    with (
+        started(0, "sys.stdin.read()", *COMMAND, port=port) as (first, _),
+        started(1, "sys.stdin.read()", *COMMAND, port=port) as (second, at_work),
+    ):
+        assert os.read(at_work, 1)
+        first.kill()
+        first.wait(timeout=60)
+        code, said = ended(second)
+    assert code == 1 and said.startswith("styleshuffle: error: worker 1: cannot reach the other workers through ")
+    assert said.count("\n") == 1
+    with started(None, "", *COMMAND) as (after, _):
+        assert ended(after)[0] == 0
+    assert files("out") == [f"{name}.png" for name in "abcdef"]
+
+
 def test_workers_without_a_plan_end_with_the_first(folder: Path) -> None:
     Path("empty").mkdir()
     port = free_port()

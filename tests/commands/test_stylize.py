@@ -54,11 +54,18 @@ def test_options_reach_the_stylizer(here: Path, fake: type[FakeStylizer]) -> Non
     options = "--size 32 --strength 0.8 --seed 3 --levels 3,2 --patch-sizes 3,5,3,3 --turns 2,1,1 --device cpu"
     options += " --precision float32"
     options += " --encoder vgg19 --weights vgg19.pth --convention caffe --refiner own.safetensors --memory 3GB"
+    options += " --max-pixels 5000"
     result = run("content.png", "style.png", "-o", "out.png", *options.split())
     assert result.exit_code == 0, result.stderr
     expected = Settings(size=32, strength=0.8, seed=3, levels=(3, 2), patch_sizes=(3, 5, 3, 3), turns=(2, 1, 1))
     networks = {"device": "cpu", "encoder": "vgg19", "weights": "vgg19.pth", "convention": "caffe"}
-    networks |= {"precision": "float32", "memory": 3 * 10**9, "decoder": None, "refiner": "own.safetensors"}
+    networks |= {
+        "precision": "float32",
+        "memory": 3 * 10**9,
+        "max_pixels": 5000,
+        "decoder": None,
+        "refiner": "own.safetensors",
+    }
     assert [(one.settings, one.networks) for one in fake.made] == [(expected, {**networks, "show_download": True})]
     assert Image.open("out.png").size == (32, 16)
 
@@ -178,7 +185,8 @@ REFUSALS = [
     ("", "style.png", "out.png", 1, "no such file"),
     ("content.png", "", "out.png", 1, "no such file"),
     ("-", "style.png", "out.png", 1, "is empty"),  # nothing on stdin
-    ("content.png", "-", "out.png", 1, "-: no such file"),
+    ("content.png", "-", "out.png", 1, "is empty"),  # nothing on stdin
+    ("-", "-", "out.png", 2, "-: standard input holds a single picture"),
     ("content.png", "style.png", "there.png", 1, "there.png: exists already; add --overwrite"),
     ("content.png", "style.png", "content.png", 1, "content.png: this is the content picture itself"),
     ("content.png", "style.png", "link.png", 1, "link.png: this is the content picture itself"),
@@ -289,3 +297,86 @@ def test_memory_that_runs_out_while_loading(here: Path, fake: type[FakeStylizer]
 def test_names_cannot_break_the_line(here: Path, fake: type[FakeStylizer]) -> None:
     result = run("a\nb\x1b[31m.png", "style.png", "-o", "out.png")
     assert result.stderr.startswith("styleshuffle: error: a\\nb\\x1b[31m.png: ") and result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such file names there")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["content.png", "style.png", "-o", "out.BAD"],
+        ["content.png", "style.png", "-o", "out.png", "--sweep", "BAD"],
+        ["content.png", "style.png", "-o", "out.png", "--BAD"],
+        ["content.png", "style.png", "-o", "out.png", "--device", "BAD"],
+        ["content.png", "style.png", "-o", "out.png", "--seed", "BAD"],
+        [".", "style.png", "-o", "BAD.png"],
+    ],
+)
+def test_usage_errors_quote_safely(here: Path, fake: type[FakeStylizer], arguments: list[str]) -> None:
+    bad = "a\n\x1b]0;title\x07\u202e"
+    result = run(*(argument.replace("BAD", bad) for argument in arguments))
+    assert result.exit_code == 2
+    assert "\\x1b]0;title\\x07\\u202e" in result.stderr.splitlines()[-1]
+    assert all(character.isprintable() for line in result.stderr.splitlines() for character in line)
+
+
+# ------------------------------------------------------------------------------------ several contents, and style streams
+
+
+def test_several_contents(here: Path, fake: type[FakeStylizer]) -> None:
+    picture("deep/a.bmp", "lime"), picture("b.png", "red")
+    result = run("-s", "style.png", "deep/a.bmp", "b.png", "content.png", "b.png", "-o", "out/")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == "3 stylized, 0 already there, 0 failed\n"
+    assert files("out") == ["a.png", "b.png", "content.png"]
+    assert len(fake.made) == 1 and len(fake.made[0].styles) == 1
+    again = run("-s", "style.png", "b.png", "content.png", "none.png", "-o", "out")
+    assert again.exit_code == 1
+    says, summary = again.stderr.splitlines()
+    assert says.startswith("styleshuffle: error: none.png: no such file")
+    assert summary == "0 stylized, 2 already there, 1 failed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["-s", "style.png", "a.png", "b.png", "-o", "out.png"], 2, "there are several CONTENT files, so name a folder"),
+        (["-s", "style.png", "a.png", "-", "-o", "out/"], 2, "CONTENT -: standard input has no name"),
+        (["-s", "style.png", "a.png", "folder", "-o", "out/"], 2, "CONTENT folder: is a folder"),
+        (["-s", "style.png", "a.png", "deep/a.png", "-o", "out/"], 1, "same name as that of a.png; rename"),
+        (["-s", "style.png", "a.png", "style.png", "-o", "."], 1, "is itself an input"),
+        (["-s", "style.png", "a.png", "b.png", "-o", "out/", "--grid", "g.png"], 2, "--grid takes a CONTENT file"),
+        (["a.png", "-o", "out.png"], 2, "Missing argument 'STYLE...'"),
+        (["a.png", "style.png", "-o", "out.png", "--include", "*"], 2, "--include and --exclude choose from a folder"),
+    ],
+)
+def test_several_contents_that_cannot_be(
+    here: Path, fake: type[FakeStylizer], arguments: list[str], code: int, says: str
+) -> None:
+    picture("a.png"), picture("b.png"), picture("deep/a.png"), picture("folder/c.png")
+    before = files(".")
+    result = run(*arguments)
+    assert result.exit_code == code and says in result.stderr
+    assert all("out" in name for name in set(files(".")) - set(before))
+
+
+def test_a_style_from_standard_input(here: Path, fake: type[FakeStylizer]) -> None:
+    style = Path("style.png").read_bytes()
+    result = run("content.png", "-", "-o", "out.png", input=style)
+    assert result.exit_code == 0, result.stderr
+    assert [style.size for style in fake.made[0].styles] == [(20, 10)]
+    assert run("-s", "-", "content.png", "-o", "other.png", input=style).exit_code == 0
+    bad = run("content.png", "-", "-o", "third.png", input=b"no picture")
+    assert bad.exit_code == 1 and bad.stderr.count("\n") == 1 and not Path("third.png").exists()
+
+
+@pytest.mark.parametrize("where", ["content", "style", "folder"])
+def test_pixels_are_limited_as_the_option_says(here: Path, fake: type[FakeStylizer], where: str) -> None:
+    large = picture("large/x.png", "red", (40, 30))
+    arguments = {"content": [large, "style.png"], "style": ["content.png", large], "folder": ["large", "style.png"]}[
+        where
+    ]
+    result = run(*arguments, "-o", "out/", "--max-pixels", "1199")
+    assert result.exit_code == 1
+    line = result.stderr.splitlines()[0]
+    assert "is 40 x 30, 1,200 pixels, more than the limit of 1,199; scale it down first, or raise --max-pixels" in line
+    assert run(*arguments, "-o", "out/", "--max-pixels", "1200").exit_code == 0

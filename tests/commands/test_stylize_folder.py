@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -150,3 +151,85 @@ def test_work_is_the_pixels_of_the_result(here: Path, size: int | None, expected
     Path("damaged.png").write_text("no picture")
     assert painting._work(Path("content.png"), Settings(size=size)) == expected
     assert painting._work(Path("damaged.png"), Settings(size=size)) == 0
+
+
+# -------------------------------------------------------------------------------------------------- folders tell all
+
+
+def test_pictures_that_cannot_be_read_are_counted_and_named(here: Path, fake: type[FakeStylizer]) -> None:
+    picture("phone/a.jpg")
+    for name in ("b.CR2", "c.psd", "d.svg"):
+        Path("phone", name).write_bytes(b"\0\0\0 not a picture that can be read")
+    Path("phone/notes.txt").write_text("no picture")
+    result = run("phone", "style.png", "-o", "out")
+    assert result.exit_code == 1
+    *lines, summary = result.stderr.splitlines()
+    assert [line.split(": ")[2] for line in lines] == [str(Path("phone", name)) for name in ("b.CR2", "c.psd", "d.svg")]
+    assert summary == "1 stylized, 0 already there, 3 failed"
+    left_out = run("phone", "style.png", "-o", "out", "--exclude", "*.cr2", "--exclude", "*.psd", "--exclude", "d.*")
+    assert (left_out.exit_code, left_out.stderr) == (0, "0 stylized, 1 already there, 0 failed\n")
+
+
+def test_patterns_choose_among_the_pictures(here: Path, fake: type[FakeStylizer]) -> None:
+    for name in ("IMG_1.JPG", "img_2.jpg", "other.jpg", "deep/IMG_3.jpg", "deep/er/IMG_4.jpg"):
+        picture(Path("photos") / name)
+    assert run("photos", "style.png", "-o", "one", "--include", "IMG_*.jpg").exit_code == 0
+    assert files("one") == ["IMG_1.JPG", "deep/IMG_3.jpg", "deep/er/IMG_4.jpg", "img_2.jpg"]
+    assert run("photos", "style.png", "-o", "two", "--include", "deep/*", "--exclude", "*_4*").exit_code == 0
+    assert files("two") == ["deep/IMG_3.jpg"]
+    result = run("photos", "style.png", "-o", "three", "--include", "*.png")
+    assert result.exit_code == 1 and "no picture that the patterns take; check --include and --exclude" in result.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_among_the_pictures_are_passed_over(here: Path, fake: type[FakeStylizer]) -> None:
+    picture("photos/a.png")
+    os.mkfifo("photos/b.png")
+    os.symlink("b.png", "photos/c.png")
+    result = run("photos", "style.png", "-o", "out")
+    assert (result.exit_code, result.stderr) == (0, "1 stylized, 0 already there, 0 failed\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("extra", [[], ["--overwrite"]])
+def test_no_result_leaves_the_output_folder_through_a_link(
+    here: Path, fake: type[FakeStylizer], extra: list[str]
+) -> None:
+    for name in ("a.png", "deep/b.png", "c.png"):
+        picture(Path("photos") / name)
+    mine = picture("mine/a.png", "white")
+    Path("out").mkdir()
+    os.symlink("../mine/a.png" if extra else "../mine/none.png", "out/a.png")
+    os.symlink("../mine", "out/deep")
+    result = run("photos", "style.png", "-o", "out", *extra)
+    assert result.exit_code == 1
+    a, b, summary = result.stderr.splitlines()
+    assert "out/a.png leads out of the output folder through a link; remove the link" in a and "out/deep/b.png" in b
+    assert summary == "1 stylized, 0 already there, 2 failed"
+    assert files("mine") == ["a.png"] and colour(mine) == (255, 255, 255)
+
+
+def test_an_output_folder_that_vanishes_stops_the_run_with_one_line(here: Path, fake: type[FakeStylizer]) -> None:
+    for name in ("a.png", "b.png", "c.png", "d.png"):
+        picture(Path("photos") / name)
+
+    def unplug(content: images.Picture) -> None:
+        if len(fake.contents) == 2:
+            shutil.rmtree("out")
+
+    fake.before = staticmethod(unplug)
+    result = run("photos", "style.png", "-o", "out")
+    assert result.exit_code == 1
+    line, summary = result.stderr.splitlines()
+    assert line == "styleshuffle: error: out: the folder has gone; bring it back, and give the same command again"
+    # the first result may be written before the folder vanishes, or not
+    assert summary.endswith((", 0 already there, 1 failed, 2 not started", ", 3 not started"))
+    assert not Path("out").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks of POSIX")
+def test_leftovers_of_killed_runs_go_even_where_nothing_is_left_to_do(here: Path, fake: type[FakeStylizer]) -> None:
+    picture("photos/deep/a.png"), picture("out/deep/a.png")
+    Path("out/deep/.styleshuffle-0123.tmp").write_bytes(b"left")
+    assert run("photos", "style.png", "-o", "out").stderr == "0 stylized, 1 already there, 0 failed\n"
+    assert files("out") == ["deep/a.png"]

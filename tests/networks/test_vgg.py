@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import email.message
 import hashlib
+import io
 import types
 import urllib.error
 import urllib.request
 import urllib.response
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import torch
 import torchvision
 
 from styleshuffle.errors import SettingsError, WeightsError
-from styleshuffle.networks import vgg
+from styleshuffle.networks import download, vgg
 from styleshuffle.networks.vgg import (
     CAFFE_INPUT,
     TORCHVISION_INPUT,
@@ -153,28 +155,58 @@ def test_a_forced_convention_is_obeyed_and_an_unknown_one_refused(vgg19_file: Pa
         load_encoder("compact", convention="caffe")
 
 
-def test_vgg19_is_fetched_once_and_then_used_offline(
+@pytest.fixture
+def published(
     vgg19_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fetched = []
+) -> tuple[list[str], types.SimpleNamespace, Path]:
+    """A server with `vgg19_file`: the URLs that are fetched, what it sends and how, and where the file goes."""
+    fetched: list[str] = []
+    server = types.SimpleNamespace(content=vgg19_file.read_bytes(), timeouts=[])
 
-    def opened(request: urllib.request.Request, *args: Any, **kwargs: Any) -> urllib.response.addinfourl:
+    def opened(request: urllib.request.Request, timeout: float) -> urllib.response.addinfourl:
         fetched.append(request.full_url)
-        return urllib.response.addinfourl(vgg19_file.open("rb"), email.message.Message(), request.full_url)
+        server.timeouts.append(timeout)
+        return urllib.response.addinfourl(io.BytesIO(server.content), email.message.Message(), request.full_url)
 
-    sha256 = hashlib.sha256(vgg19_file.read_bytes()).hexdigest()
-    url = f"https://example.org/vgg19-{sha256[:8]}.pth"
-    published = types.SimpleNamespace(url=url)
-    monkeypatch.setattr(torchvision.models, "VGG19_Weights", types.SimpleNamespace(IMAGENET1K_V1=published))
-    monkeypatch.setattr(torch.hub, "urlopen", opened)
+    monkeypatch.setattr(vgg, "VGG19_SHA256", hashlib.sha256(server.content).hexdigest())
+    monkeypatch.setattr(vgg, "VGG19_BYTES", len(server.content))
+    monkeypatch.setattr(download, "urlopen", opened)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    return fetched, server, tmp_path / "checkpoints" / "vgg19-dcbb9e9d.pth"
+
+
+def test_vgg19_is_fetched_once_and_then_used_offline(
+    published: tuple[list[str], types.SimpleNamespace, Path],
+) -> None:
+    fetched, server, path = published
     nets = [load_encoder("vgg19") for _ in range(2)]
-    assert fetched == [url]
+    assert fetched == [torchvision.models.VGG19_Weights.IMAGENET1K_V1.url]
+    assert server.timeouts[0] > 0 and path.read_bytes() == server.content
     assert torch.equal(nets[0].features[0].weight, nets[1].features[0].weight)
 
-    published.url = url[:-12] + "00000000.pth"
-    with pytest.raises(WeightsError, match=r"cannot be downloaded: invalid hash value.*put the file at .*`weights`"):
+
+@pytest.mark.parametrize("change", [lambda content: content[:-1] + b"?", lambda c: c[:-1], lambda c: c + bytes(9)])
+def test_another_file_than_the_published_one_is_not_stored(
+    published: tuple[list[str], types.SimpleNamespace, Path], change: Callable[[bytes], bytes]
+) -> None:
+    _, server, path = published
+    server.content = change(server.content)
+    with pytest.raises(WeightsError, match=r"vgg19-dcbb9e9d.pth: the server sent another file .*`weights`"):
         load_encoder("vgg19")
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_changed_file_in_the_cache_is_refused(published: tuple[list[str], types.SimpleNamespace, Path]) -> None:
+    fetched, server, path = published
+    path.parent.mkdir()
+    path.write_bytes(server.content[:-1] + b"?")
+    with pytest.raises(WeightsError, match=r"vgg19-dcbb9e9d.pth: is not the file at https://.*; delete it"):
+        load_encoder("vgg19")
+    assert fetched == []
+
+
+def test_the_published_sum_is_that_in_the_files_name() -> None:
+    assert f"vgg19-{vgg.VGG19_SHA256[:8]}.pth" in torchvision.models.VGG19_Weights.IMAGENET1K_V1.url
 
 
 def test_without_network_and_file_the_message_says_where_both_are(
@@ -183,7 +215,7 @@ def test_without_network_and_file_the_message_says_where_both_are(
     def unreachable(*args: Any, **kwargs: Any) -> None:
         raise urllib.error.URLError(OSError(-2, "Name or service not known"))
 
-    monkeypatch.setattr(torch.hub, "urlopen", unreachable)
+    monkeypatch.setattr(download, "urlopen", unreachable)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(WeightsError) as refusal:
         load_encoder("vgg19")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from styleshuffle.reshuffle import matching
 from styleshuffle.reshuffle.matching import counted, improve, match_all, match_counting, match_first
-from styleshuffle.reshuffle.nnf import NNF, upsample, usage
+from styleshuffle.reshuffle.nnf import NNF, neighbours, upsample, usage
 
 
 def uneven() -> tuple[Tensor, Tensor]:
@@ -217,7 +217,7 @@ def test_blocks_do_not_change_what_refining_finds(monkeypatch: pytest.MonkeyPatc
 
 def continued(nnf: NNF) -> float:
     """Share of positions whose patch a neighbour continues."""
-    proposals = list(matching._neighbours(nnf.match, nnf.style))
+    proposals = list(neighbours(nnf.match, nnf.style))
     inside = torch.stack([proposal == nnf.match for proposal in proposals])[:, 1:-1, 1:-1]
     return float(inside.any(0).float().mean())
 

@@ -1,0 +1,29 @@
+"""Where the commands begin. Signals are taken before anything slow is imported; see `styleshuffle.commands.signals`."""
+
+from __future__ import annotations
+
+from .signals import take_early
+
+
+def stylize() -> None:
+    """The command ``styleshuffle``."""
+    take_early()
+    from .stylize import main
+
+    main(prog_name="styleshuffle")
+
+
+def evaluate() -> None:
+    """The command ``styleshuffle-eval``."""
+    take_early()
+    from .evaluate import main
+
+    main(prog_name="styleshuffle-eval")
+
+
+def train() -> None:
+    """The command ``styleshuffle-train``."""
+    take_early()
+    from .train import main
+
+    main(prog_name="styleshuffle-train")
