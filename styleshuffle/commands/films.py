@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import PictureError
-from ..files import identity, one_line
+from ..files import identity
 from ..video import FILM_SUFFIXES, FilmSettings, check_packages
 from ..video.film import CODECS, is_film
 from .console import Console, listing
@@ -22,7 +22,7 @@ from .places import check_writable, ends_as_folder, make_folder
 if TYPE_CHECKING:
     from ..video.painting import Result
     from ..video.reading import Source
-    from ..video.work import Kept, Work
+    from ..video.work import Kept
     from .painting import Request
 
 

@@ -151,7 +151,7 @@ class AnchorPainter:
             link = Link(link.flow, link.trust * lasting(frame, before, link), link.like)
             match = CarriedMatcher(before.fields, link.flow, link.trust)
         picture = self.stylizer.render(Picture(frame), match=match, watch=keep, **self.options)
-        paint = np.ascontiguousarray(picture.rgb, dtype=np.float32)
+        paint = as_float(picture.rgb)
         self.painted += 1
         if link is not None and before is not None:
             paint = fused(paint, before.fine, link)
@@ -229,12 +229,10 @@ def fused(new: np.ndarray, old: np.ndarray, link: Link) -> np.ndarray:
     missing = blurred((fetched - new) * sure[..., None], new)
     tone = missing / (blurred(sure, new) + _LEAST)[..., None]
     toned = new + tone * (1 - sure)[..., None]
-    return np.clip(toned + sure[..., None] * (fetched - toned), 0, 1)
+    return np.clip(fetched + (1 - sure)[..., None] * (toned - fetched), 0, 1)  # exact where all is old
 
 
-def between(
-    before: np.ndarray, backward: Link, after: np.ndarray, forward: Link, share: float
-) -> np.ndarray:
+def between(before: np.ndarray, backward: Link, after: np.ndarray, forward: Link, share: float) -> np.ndarray:
     """The paint of a frame between two anchors.
 
     Args:
@@ -259,6 +257,11 @@ def scaled(link: Link, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         return link.flow, link.trust
     factor = np.array([size[1] / width, size[0] / height], np.float32)
     return resized(link.flow, size) * factor, resized(link.trust, size)
+
+
+def as_float(rgb: np.ndarray) -> np.ndarray:
+    """Colours as float32 in [0, 1]."""
+    return rgb / np.float32(255) if rgb.dtype == np.uint8 else np.ascontiguousarray(rgb, dtype=np.float32)
 
 
 def resized(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

@@ -10,7 +10,6 @@ from typing import Any
 
 from .film import Facts
 
-
 Stretch = tuple[Path, int]
 """An encoded part of a film, and the time at which it starts."""
 

@@ -51,9 +51,7 @@ def encoding_for(suffix: str, settings: FilmSettings, facts: Facts, size: tuple[
     if name in ("gif", "ffv1"):  # a GIF's colours are chosen at the end, from all frames
         return Encoding("ffv1", {"level": "3"}, "bgr0", size, facts.time_base, facts.rate, Colours(), facts.pixel_aspect)
     even = (max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2))
-    return Encoding(
-        encoder, options, "yuv420p", even, facts.time_base, facts.rate, facts.colours, facts.pixel_aspect
-    )
+    return Encoding(encoder, options, "yuv420p", even, facts.time_base, facts.rate, facts.colours, facts.pixel_aspect)
 
 
 def encode_stretch(path: Path, frames: Iterable[Frame], start: int, encoding: Encoding) -> None:

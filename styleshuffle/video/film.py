@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import PictureError, SettingsError
-from ..files import one_line
+from ..errors import PictureError, SettingsError, one_line
 
 FILM_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif")
 """Of the files that can be written. More can be read: whatever PyAV knows."""

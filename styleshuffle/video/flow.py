@@ -23,7 +23,7 @@ _FEATHER = 2.0  # pixels over which trust fades at the edge of what is not trust
 def _search() -> Any:
     import cv2
 
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
     return search
 

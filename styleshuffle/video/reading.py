@@ -11,8 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import images
-from ..errors import PictureError
-from ..files import one_line
+from ..errors import PictureError, one_line
 from .film import Colours, Facts, Frame
 
 _CUT = 1.0  # seconds, or a fiftieth of the film: what may be missing at the end of a whole file
@@ -156,9 +155,7 @@ def _upright(frame: Any) -> np.ndarray:
 
 
 def _colours(frame: Any) -> Colours:
-    matrix, primaries, transfer = (
-        int(value) for value in (frame.colorspace, frame.color_primaries, frame.color_trc)
-    )
+    matrix, primaries, transfer = (int(value) for value in (frame.colorspace, frame.color_primaries, frame.color_trc))
     scale = int(frame.color_range)
     full = None if scale == 0 else scale == 2
     if frame.format.name.startswith(("rgb", "bgr", "gbr", "pal", "gray")):

@@ -15,8 +15,8 @@ from typing import Any
 
 from safetensors.numpy import load_file, save_file
 
-from ..errors import PictureError
-from ..files import one_line, written_whole
+from ..errors import PictureError, one_line
+from ..files import written_whole
 
 
 @dataclass
