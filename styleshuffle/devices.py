@@ -15,6 +15,9 @@ from .memory import available_memory
 if TYPE_CHECKING:
     import torch
 
+BYTES_OF_ANY_WORK = 120 * 2**20
+"""Memory that work takes whatever its size, on top of the networks and the pictures as read."""
+
 BYTES_A_RESULT_PIXEL = 36
 """Memory that a pixel of the result costs while a picture is enlarged to its size and written."""
 
@@ -23,22 +26,24 @@ _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|
 
 @dataclass(frozen=True)
 class PixelCost:
-    """Bytes that a pixel costs, by kind of work, on top of the networks and the pictures as read. Measured at 512 x 512.
+    """Bytes that a pixel costs, by kind of work, on top of `BYTES_OF_ANY_WORK`. Measured at 512 x 512 to 2048 x 2048.
 
     Attributes:
         forward: stylizing with a decoder; pixels of content and style count.
+        tiled: repainting a tile of a larger result; pixels of the tile count.
         refined: the same with refinement.
         inverted: stylizing without a decoder.
         measured: the measures; pixels of output, content and style count.
     """
 
     forward: int
+    tiled: int
     refined: int
     inverted: int
     measured: int
 
 
-PIXEL_COSTS = {"compact": PixelCost(900, 1100, 2200, 270), "vgg19": PixelCost(2200, 4200, 4200, 590)}
+PIXEL_COSTS = {"compact": PixelCost(760, 1500, 1100, 2200, 270), "vgg19": PixelCost(2200, 4400, 4200, 4200, 590)}
 """By the kind of encoder; see `styleshuffle.networks.vgg.VGG`."""
 
 
@@ -74,7 +79,7 @@ def check_memory(
     Raises:
         MemoryShortage: names the memory that is needed, the memory that is free, and the settings to lower.
     """
-    free, needed = free_memory(device, bound), bytes_a_pixel * pixels
+    free, needed = free_memory(device, bound), BYTES_OF_ANY_WORK + bytes_a_pixel * pixels
     if free is not None and needed > free:
         remedy = " or ".join(f"`{setting}`" for setting in lower)
         where = "" if device.type == "cpu" else f" on {device}"

@@ -39,12 +39,16 @@ class StyleRegions:
     numbers: tuple[tuple[int, ...], ...]
     count: int
 
-    def index(self, number: int, size: tuple[int, int]) -> Tensor:
-        """The regions of a style, at a size (width, height), as (H, W) int64."""
-        return torch.tensor(self.numbers[number])[scaled(self.masks[number], size)]
+    def indices(self, sizes: Sequence[tuple[int, int]]) -> list[Tensor] | None:
+        """The regions of each style, at its size (width, height), as (H, W) int64; None for a single region."""
+        if self.count == 1:
+            return None
+        parts = zip(self.numbers, self.masks, sizes, strict=True)
+        return [torch.tensor(numbers)[scaled(mask, size)] for numbers, mask, size in parts]
 
-    def areas(self, content: Regions, size: tuple[int, int], unmatched: str) -> Areas:
-        """The areas of a content's mask, at a size (width, height), and the region that each takes from.
+    def areas(self, content: Regions, size: tuple[int, int], unmatched: str) -> Areas | None:
+        """The areas of a content's mask, at a size (width, height), and the region that each takes from; None for a
+        single area, which takes from everywhere.
 
         Args:
             unmatched: "refuse" or "any", see `Settings.unmatched`.
@@ -57,6 +61,10 @@ class StyleRegions:
             takes |= {mine: numbers[theirs] for mine, theirs in matched_colours(content, mask).items()}
         if unmatched == "refuse":
             self._refuse_unmatched(content, takes)
+        if self.count == 1:  # which is everywhere
+            takes = dict.fromkeys(takes, ANYWHERE)
+        if set(takes.values()) == {ANYWHERE} and len(takes) == 1:
+            return None
         return Areas(scaled(content, size), tuple(takes.values()))
 
     def _refuse_unmatched(self, content: Regions, takes: dict[int, int]) -> None:

@@ -234,7 +234,7 @@ class Stylizer(Pipeline):
             return TILES[0]
         if self.device.type == "cpu":
             free -= BYTES_A_RESULT_PIXEL * prod(size)
-        cost = PIXEL_COSTS[self.encoder.kind].forward
+        cost = PIXEL_COSTS[self.encoder.kind].tiled
         return next((tile for tile in TILES if cost * tile**2 <= free), TILES[-1])
 
     def _read(self, source: Any) -> Picture:
@@ -270,8 +270,8 @@ class Stylizer(Pipeline):
         sizes = styles.sizes(max(work_size))
         pixels = prod(work_size) + (0 if (sizes, styles.shares) in kept else sum(map(prod, sizes)))
         cost = costs.inverted if self.decoder is None else cost
-        if size != work_size:
-            pixels = max(pixels, TILES[-1] ** 2)  # the smallest tiles are larger than a small painting
+        if size != work_size:  # the smallest tile must fit beside the painting and its style; see `_tile`
+            pixels = max(pixels, pixels // 2 + TILES[-1] ** 2 * costs.tiled // cost)
         check_memory(self.device, pixels, cost, self.memory, lower=("work_size", "size"))
         on_cpu = self.device.type == "cpu"  # `memory` is of the device, and the result is enlarged and written on the CPU
         check_memory(torch.device("cpu"), prod(size), BYTES_A_RESULT_PIXEL, self.memory if on_cpu else None)
@@ -282,8 +282,7 @@ class Stylizer(Pipeline):
 
         def prepared() -> PreparedStyle:
             pictures = [picture.tensor(size) for picture, size in zip(styles.pictures, sizes, strict=True)]
-            regions = styles.regions
-            indices = None if regions is None else [regions.index(*each) for each in enumerate(sizes)]
+            indices = None if styles.regions is None else styles.regions.indices(sizes)
             return self.prepare(pictures, styles.shares, indices)
 
         return kept.get((sizes, styles.shares), prepared)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from styleshuffle.devices import check_memory, choose_device, free_memory, is_out_of_memory
+from styleshuffle.devices import BYTES_OF_ANY_WORK, check_memory, choose_device, free_memory, is_out_of_memory
 from styleshuffle.errors import MemoryShortage, SettingsError
 
 
@@ -63,7 +63,7 @@ def free(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
 
 
 def test_work_fits_to_the_last_byte(free: Callable[[int | None], None]) -> None:
-    free(1000 * 4096)
+    free(BYTES_OF_ANY_WORK + 1000 * 4096)
     check_memory(CPU, pixels=1000, bytes_a_pixel=4096)
     with pytest.raises(MemoryShortage):
         check_memory(CPU, pixels=1001, bytes_a_pixel=4096)
@@ -73,7 +73,7 @@ def test_the_refusal_names_what_is_needed_what_is_free_and_the_remedy(free: Call
     free(4 * 2**30)
     with pytest.raises(MemoryShortage) as refusal:
         check_memory(CPU, pixels=2**20, bytes_a_pixel=8192, lower=("work_size", "size"))
-    needed = "work_size: needs about 8.0 GiB more memory, but 4.0 GiB are free; lower `work_size` or `size`"
+    needed = "work_size: needs about 8.1 GiB more memory, but 4.0 GiB are free; lower `work_size` or `size`"
     assert str(refusal.value) == needed
     with pytest.raises(MemoryShortage, match=r"^size: .* lower `size`, or raise `memory`$"):
         check_memory(CPU, pixels=2**20, bytes_a_pixel=8192, bound=5 * 2**30)
@@ -87,11 +87,12 @@ def test_a_bound_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_gpu_has_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others hold some of it, and torch keeps some that it does not use."""
     gpu, other = torch.device("cuda:0"), torch.device("cuda:1")
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2000 if device == gpu else 1000, 9000))
+    left = {gpu: BYTES_OF_ANY_WORK + 2000, other: BYTES_OF_ANY_WORK + 1000}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (left[device], 10**12))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 700)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 400)
-    assert [free_memory(gpu), free_memory(other)] == [2300, 1300]
-    assert [free_memory(gpu, bound) for bound in (100, 1000, 10000)] == [0, 600, 2300]
+    assert [free_memory(gpu), free_memory(other)] == [amount + 300 for amount in left.values()]
+    assert [free_memory(gpu, bound) for bound in (100, 1000, 10**12)] == [0, 600, left[gpu] + 300]
     check_memory(gpu, pixels=2300, bytes_a_pixel=1)
     with pytest.raises(MemoryShortage, match="free on cuda:1; lower"):
         check_memory(other, pixels=2300, bytes_a_pixel=1)

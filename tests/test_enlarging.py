@@ -98,7 +98,7 @@ def test_what_cannot_be_repainted_is_enlarged_plainly(content: Picture, settings
     assert plain.set_style(style).render(content).size == (128, 96)
 
 
-@pytest.mark.parametrize(("free", "tile"), [(None, 1024), (8e9, 1024), (8e8, 768), (3e8, 512), (1e6, 384)])
+@pytest.mark.parametrize(("free", "tile"), [(None, 1024), (8e9, 1024), (1.2e9, 768), (6e8, 512), (1e6, 384)])
 def test_tiles_are_as_large_as_memory_allows(
     monkeypatch: pytest.MonkeyPatch, stylizer: Stylizer, free: float | None, tile: int
 ) -> None:

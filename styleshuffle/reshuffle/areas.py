@@ -100,6 +100,8 @@ class Areas:
             mine = rows if places is None else rows.index_select(0, places)
             return change(number, rows.index_select(0, members[number].sample).T, mine.T).T
 
+        if len(members) == 1:
+            return changed(0, None).T.unflatten(1, values.shape[1:])
         # most are right already, and to pick them out would take longer
         result = changed(largest, None).contiguous()
         result = result.clone() if result.data_ptr() == rows.data_ptr() else result

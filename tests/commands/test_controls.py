@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fake_stylizer import FakeStylizer
 from helpers import environment, invoke, picture, sample_image
+from PIL import Image
 
 from styleshuffle.commands import stylize as cli
 from styleshuffle.images import read_recipe
@@ -158,10 +159,19 @@ def test_saved_settings_replace_nothing_unasked(here: Path, fake: type[FakeStyli
 
 
 def test_the_same_recipe_gives_the_same_bytes(tmp_path: Path) -> None:
-    """The real command, twice: as written, and as its own result says."""
+    """The real command, twice: as written, and as its own result says. It mixes styles, within regions and a mask."""
     sample_image("content/cat.jpg", (64, 48)).save(tmp_path / "my cat.png")
-    sample_image("style/stained_glass.jpg", (64, 64)).save(tmp_path / "style.png")
-    command = "styleshuffle 'my cat.png' style.png -o out.png --strength 0.8 --seed 3 --colours content --refine 1 -q"
+    for name in ("stained_glass", "pen_engraving"):
+        sample_image(f"style/{name}.jpg", (64, 64)).save(tmp_path / f"{name}.png")
+    for name, size in ("m", (64, 48)), ("a", (64, 64)), ("b", (32, 32)):
+        Image.new("RGB", size, "blue").save(tmp_path / f"{name}.png")
+        mask = Image.open(tmp_path / f"{name}.png")
+        mask.paste("green", (0, size[1] // 2, *size))
+        mask.save(tmp_path / f"{name}.png")
+    Image.linear_gradient("L").resize((64, 48)).save(tmp_path / "k.png")
+    command = "styleshuffle 'my cat.png' stained_glass.png pen_engraving.png -o out.png --style-weights 7,3"
+    command += " --mask m.png --style-mask a.png --style-mask b.png --strength-mask k.png --style-scale 1,0.8"
+    command += " --strength 0.8 --seed 3 --colours content --refine 1 -q"
 
     def done(words: list[str]) -> str:
         run = subprocess.run(
