@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from film_files import panning, texture, write_film
 from helpers import files, invoke, picture
 from PIL import Image
 
+from styleshuffle.commands import evaluate as evaluation
 from styleshuffle.commands import stylize as cli
 from styleshuffle.video.reading import FilmFile
 
@@ -134,3 +136,15 @@ def test_without_the_packages_one_line_says_so(
     result = run("film.mp4", "style.png", "-o", "out.mp4")
     assert result.exit_code == 1
     assert result.stderr == ("styleshuffle: error: film.mp4: a film needs PyAV; pip install 'styleshuffle[video]'\n")
+
+
+def test_films_are_measured_beside_their_content(here: Path, film: Path) -> None:
+    picture("style.png", (40, 90, 160), (64, 48))
+    result = invoke(evaluation.main, "film.mp4", "--content", "film.mp4", "--style", "style.png", "--json")
+    assert result.exit_code == 0, result.stderr
+    (row,) = json.loads(result.stdout)["films"]
+    assert row["cfsd"] == pytest.approx(0, abs=1e-4)
+    assert 0 < row["warp"] < 0.02
+    refused = invoke(evaluation.main, "a.png", "--content", "a.png", "--style", "style.png", "--beside", "b.mp4")
+    assert refused.exit_code == 2
+    assert "--beside is for films" in refused.stderr
