@@ -30,6 +30,8 @@ from typing import BinaryIO
 
 import click
 
+import styleshuffle
+
 MAX_PIXELS = 100_000_000
 MOST_BYTES, MOST_SECONDS = 10**9, 5.0
 _HUNG = 60.0  # seconds of processor time, after which a child is killed
@@ -155,7 +157,9 @@ def tried(first: int, count: int) -> Tally:
 def _one_child(first: int, count: int, tally: Tally, said: BinaryIO) -> int:
     """Run a child until it ends; returns the number of the file to go on with."""
     command = [sys.executable, __file__, "--child", str(first), "--files", str(count)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said)
+    paths = [str(Path(styleshuffle.__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}  # the child finds this very package
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, env=environment)
     current, done = first, first
     assert child.stdout is not None
     for number, outcome, seconds, size, message in _reports(child):

@@ -10,7 +10,7 @@ halo only as wide as the networks see.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .devices import is_out_of_memory
 from .images import Picture
 from .pipeline import Pipeline, PreparedStyle, to_multiple
 from .reshuffle.areas import Areas
@@ -161,6 +162,38 @@ class Enlarger:
     def _encoded(self, picture: Tensor) -> dict[int, Tensor]:
         encoded = self.pipeline.encoder(picture.contiguous(memory_format=torch.channels_last), LEVELS)
         return {level: features[0] for level, features in encoded.items()}
+
+
+def enlarged_within(
+    enlarger: Enlarger,
+    painting: Tensor,
+    content: Picture,
+    size: tuple[int, int],
+    progress: Callable[[float, Tensor], None] | None,
+    tiles: Sequence[int],
+) -> Tensor:
+    """`Enlarger.enlarged` in the largest of some tiles that memory has room for; what a GPU has is known only by trying.
+
+    Args:
+        tiles: sides in pixels, falling.
+    """
+    most = 0.0
+
+    def rising(share: float, picture: Tensor) -> None:
+        nonlocal most
+        most = max(most, share)
+        if progress is not None:
+            progress(most, picture)
+
+    for tile in tiles:
+        try:
+            return enlarger.enlarged(painting, content, size, rising, tile)
+        except (MemoryError, RuntimeError) as error:
+            if tile == tiles[-1] or not is_out_of_memory(error):
+                raise
+        if enlarger.device.type == "cuda":
+            torch.cuda.empty_cache()
+    raise ValueError("no tile to try")
 
 
 def _settings_for_parts(settings: Settings) -> Settings:

@@ -29,22 +29,40 @@ T = TypeVar("T")
 class StyleRegions:
     """The regions of all styles together.
 
+    What is transparent of a style is a region of its own, which no content takes from.
+
     Attributes:
-        masks: of the styles.
+        masks: of the styles; none if only transparency makes regions.
         numbers: for each mask and each of its regions, the number that all regions of this colour have.
-        count: how many such numbers there are.
+        count: how many such numbers there are; transparent parts have the next.
+        pictures: of the styles; none if nothing of them is transparent.
     """
 
     masks: tuple[Regions, ...]
     numbers: tuple[tuple[int, ...], ...]
     count: int
+    pictures: tuple[Picture, ...]
 
     def indices(self, sizes: Sequence[tuple[int, int]]) -> list[Tensor] | None:
         """The regions of each style, at its size (width, height), as (H, W) int64; None for a single region."""
-        if self.count == 1:
-            return None
-        parts = zip(self.numbers, self.masks, sizes, strict=True)
-        return [torch.tensor(numbers)[scaled(mask, size)] for numbers, mask, size in parts]
+        return None if self._single else [self._index(number, size) for number, size in enumerate(sizes)]
+
+    @property
+    def _single(self) -> bool:
+        """Whether all of all styles is one region."""
+        return self.count == 1 and all(picture.alpha is None for picture in self.pictures)
+
+    def _index(self, number: int, size: tuple[int, int]) -> Tensor:
+        if self.masks:
+            index = torch.tensor(self.numbers[number])[scaled(self.masks[number], size)]
+        else:
+            index = torch.zeros(size[1], size[0], dtype=torch.int64)
+        shown = self.pictures[number].shown(size) if self.pictures else None
+        return index if shown is None else torch.where(shown, index, self.count)
+
+    def whole(self, size: tuple[int, int]) -> Areas:
+        """A content without a mask, at a size (width, height): a single area, which takes from all that is visible."""
+        return Areas(torch.zeros(size[1], size[0], dtype=torch.int64), (0,))
 
     def areas(self, content: Regions, size: tuple[int, int], unmatched: str) -> Areas | None:
         """The areas of a content's mask, at a size (width, height), and the region that each takes from; None for a
@@ -61,7 +79,7 @@ class StyleRegions:
             takes |= {mine: numbers[theirs] for mine, theirs in matched_colours(content, mask).items()}
         if unmatched == "refuse":
             self._refuse_unmatched(content, takes)
-        if self.count == 1:  # which is everywhere
+        if self._single:  # which is everywhere
             takes = dict.fromkeys(takes, ANYWHERE)
         if set(takes.values()) == {ANYWHERE} and len(takes) == 1:
             return None
@@ -81,7 +99,7 @@ class StyleRegions:
                     )
 
 
-def join_regions(masks: Sequence[Regions]) -> StyleRegions:
+def join_regions(masks: Sequence[Regions], pictures: Sequence[Picture] = ()) -> StyleRegions:
     """Give the regions of all styles numbers, equal colours the same number."""
     numbers: list[tuple[int, ...]] = []
     count = 0
@@ -93,7 +111,7 @@ def join_regions(masks: Sequence[Regions]) -> StyleRegions:
             if region not in own:
                 own[region], count = count, count + 1
         numbers.append(tuple(own[region] for region in range(len(mask.colours))))
-    return StyleRegions(tuple(masks), tuple(numbers), count)
+    return StyleRegions(tuple(masks), tuple(numbers), count, tuple(pictures))
 
 
 def scaled(regions: Regions, size: tuple[int, int]) -> Tensor:
@@ -155,8 +173,13 @@ class Styles:
         def of_used(values: Sequence[T]) -> tuple[T, ...]:
             return tuple(values[number] for number in used)
 
-        regions = None if self.masks is None else join_regions(of_used(self.masks))
-        return Chosen(of_used(self.pictures), of_used(shares), of_used(scales), regions)
+        pictures = of_used(self.pictures)
+        if self.masks is not None:
+            regions: StyleRegions | None = join_regions(of_used(self.masks), pictures)
+        else:
+            hidden = any(picture.alpha is not None for picture in pictures)
+            regions = StyleRegions((), (), 1, pictures) if hidden else None
+        return Chosen(pictures, of_used(shares), of_used(scales), regions)
 
     @cached_property
     def _digests(self) -> list[str]:
@@ -184,12 +207,13 @@ def read_styles(
     pictures = tuple(each if isinstance(each, Picture) else reader(each) for each in _listed(style))
     shares = None if weights is None else tuple(weights)
     if masks is None:
-        return Styles(pictures, shares)
+        return Styles(tuple(picture.opaque() for picture in pictures), shares)
     listed = _listed(masks)
     if len(listed) != len(pictures):
         raise SettingsError(f"masks: {len(listed)} for {len(pictures)} styles; give a mask for each style")
     pairs = zip(listed, pictures, strict=True)
-    return Styles(pictures, shares, tuple(read_regions(mask, like=picture.size) for mask, picture in pairs))
+    regions = tuple(read_regions(mask, like=picture.size) for mask, picture in pairs)
+    return Styles(tuple(picture.opaque(crop=False) for picture in pictures), shares, regions)
 
 
 def _listed(sources: Source | Sequence[Source]) -> list[Source]:

@@ -48,7 +48,7 @@ def available_memory(bound: int | None = None, root: Path = Path("/")) -> int | 
         bound: the most bytes that this process may hold in all; None is no bound.
         root: the folder that ``proc`` and ``sys`` lie in.
     """
-    amounts = [_of_machine(root), *_of_groups(root), _of_address_space(root)]
+    amounts = [_of_machine(root), *_of_groups(root), address_space_left(root)]
     if bound is not None:
         amounts.append(bound - (resident_memory(root) or 0))
     known = [max(0, amount) for amount in amounts if amount is not None]
@@ -72,7 +72,7 @@ def _of_machine(root: Path) -> int | None:
     return None
 
 
-def _of_address_space(root: Path) -> int | None:
+def address_space_left(root: Path = Path("/")) -> int | None:
     """What ``ulimit -v`` leaves; None without such a limit."""
     try:
         import resource

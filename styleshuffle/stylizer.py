@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from math import prod
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .devices import BYTES_A_RESULT_PIXEL, PIXEL_COSTS, check_memory, choose_device, free_memory
-from .enlarging import TILES, Enlarger
+from .enlarging import TILES, Enlarger, enlarged_within
 from .errors import SettingsError, WeightsError
 from .guides import Chosen, Styles, read_styles
 from .images import Picture, fit_size, from_result, read, read_regions, read_strength
@@ -30,6 +31,7 @@ from .reporting import rest, scaled
 from .reshuffle.areas import Areas
 from .reshuffle.guide import Wishes
 from .reshuffle.levels import Match, Turn
+from .reshuffle.style import prepared_alike
 from .settings import LEARNED_STEPS, MAX_PIXELS, Settings, settings_from
 
 if TYPE_CHECKING:
@@ -112,6 +114,18 @@ class Stylizer(Pipeline):
             chain and _placed(chain, place, dtype),
             refined and _placed(refined, place, dtype),
         )
+        self._arguments: dict[str, Any] = {  # for a stylizer with other settings
+            "device": device,
+            "precision": precision,
+            "encoder": encoder,
+            "weights": weights,
+            "convention": convention,
+            "decoder": decoder,
+            "refiner": refiner,
+            "memory": self.memory,
+            "max_pixels": max_pixels,
+            "show_download": show_download,
+        }
         # as one value, which a thread takes once: another thread may choose another style in the meantime
         self._style: tuple[Styles, KeptStyles] | None = None
 
@@ -123,6 +137,8 @@ class Stylizer(Pipeline):
         masks: Source | Sequence[Source] | None = None,
     ) -> Stylizer:
         """Choose the style picture, or several; returns the stylizer itself. Contents in work keep the style before.
+
+        What is transparent of a style is left out: of its patches, its moments and its colours.
 
         Args:
             style: a picture, or a list of 2 to 16 pictures, each patch of the result coming from one of them.
@@ -138,6 +154,32 @@ class Stylizer(Pipeline):
         styles.chosen(self.settings)  # refuses lists of another length
         self._style = styles, Kept(_STYLE_SIZES_KEPT)
         return self
+
+    def with_settings(self, settings: Settings | None = None, **overrides: Any) -> Stylizer:
+        """A stylizer with other settings for the networks and the style of this stylizer.
+
+        What was loaded and prepared is shared, unless the new settings need it another way. So a dial can be turned
+        without paying for the style again.
+
+        Args:
+            settings: default: those of this stylizer. Settings can also be given by name.
+
+        Raises:
+            SettingsError, WeightsError: as for `Stylizer` and `set_style`.
+        """
+        settings = settings_from(**{**vars(settings or self.settings), **overrides})
+        if _networks_alike(settings, self.settings):
+            other = copy.copy(self)
+            other.settings = settings
+        else:
+            other = Stylizer(settings, **self._arguments)
+        if self._style is not None:
+            styles, kept = self._style
+            styles.chosen(settings)  # refuses lists of another length
+            same_numbers = next(other.encoder.parameters()).dtype == next(self.encoder.parameters()).dtype
+            alike = same_numbers and prepared_alike(settings, self.settings)
+            other._style = styles, kept if alike else Kept(_STYLE_SIZES_KEPT)
+        return other
 
     def stylize(
         self,
@@ -175,7 +217,8 @@ class Stylizer(Pipeline):
             watch, match: see `Pipeline.apply`.
 
         Returns:
-            sRGB as float32 in [0, 1], with the content's transparency and its bits a channel.
+            sRGB as float32, with the content's transparency, bits a channel, profile and metadata. It is within [0, 1],
+            except that a strength below 0.5 brings back some of the content's colours beyond sRGB.
 
         Raises:
             PictureError: the content or a mask cannot be read, or a mask has another shape.
@@ -205,7 +248,7 @@ class Stylizer(Pipeline):
                 result = self.with_kept_colours(as_floats(result), picture.tensor(size))
         if strengths is not None:
             result = torch.lerp(picture.tensor(size), as_floats(result), torch.from_numpy(strengths))
-        return from_result(result, picture.alpha, picture.bits)
+        return picture.passed_on(from_result(result, picture.alpha, picture.bits), 1 - self.soft)
 
     def _enlarged(
         self,
@@ -225,7 +268,8 @@ class Stylizer(Pipeline):
         if not Enlarger.works_with(self):
             return F.interpolate(painting, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
         enlarger = Enlarger(self, style, painting[0], own, wishes.areas)
-        return enlarger.enlarged(painting[0], content, size, progress, self._tile(size))[None]
+        tiles = [tile for tile in TILES if tile <= self._tile(size)]
+        return enlarged_within(enlarger, painting[0], content, size, progress, tiles)[None]
 
     def _tile(self, size: tuple[int, int]) -> int:
         """The side of the largest tile that fits into memory, beside a result of that size (width, height)."""
@@ -248,12 +292,15 @@ class Stylizer(Pipeline):
 
     def _areas(self, mask: Source | None, styles: Chosen, size: tuple[int, int]) -> Areas | None:
         """The areas of a content of that size (width, height)."""
-        if (mask is None) != (styles.regions is None):
+        regions = styles.regions
+        if (mask is None) == (regions is not None and bool(regions.masks)):
             missing = "this content" if mask is None else "the styles"
             raise SettingsError(f"mask: regions need masks on both sides; give a mask for {missing} too")
-        if mask is None or styles.regions is None:
+        if regions is None:
             return None
-        return styles.regions.areas(read_regions(mask, like=size), size, self.settings.unmatched)
+        if mask is None:
+            return regions.whole(size)
+        return regions.areas(read_regions(mask, like=size), size, self.settings.unmatched)
 
     def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], styles: Chosen, kept: KeptStyles) -> None:
         """Refuse a picture that does not fit into memory: while it is worked on, or while it is enlarged and written.
@@ -296,6 +343,13 @@ def stylize(content: Source, style: Source | Sequence[Source], **settings: Any) 
 def as_floats(pictures: Tensor) -> Tensor:
     """Pictures as float32 in [0, 1], if they are not."""
     return pictures.float().div_(255) if pictures.dtype == torch.uint8 else pictures
+
+
+def _networks_alike(settings: Settings, other: Settings) -> bool:
+    """Whether both settings use the same networks in the same precision; at strength 0 no step is taken by gradient."""
+    names = ("levels", "optimizer", "refine")
+    same = all(getattr(settings, name) == getattr(other, name) for name in names)
+    return same and (settings.strength == 0) == (other.strength == 0)
 
 
 def _check_optimizer(settings: Settings, has_decoder: bool) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from PIL import ImageOps
 
 from styleshuffle import images
+from styleshuffle.progress import Progress
 from styleshuffle.settings import MAX_PIXELS, Settings
 
 
@@ -38,12 +40,12 @@ class FakeStylizer:
         type(self).contents.append(content)
         type(self).before(content)
         for fraction in (0.25, 1.0) if progress is not None else ():
-            progress(types.SimpleNamespace(fraction=fraction, stage="relu4_1"))
+            progress(Progress(fraction, "relu4_1", 4))
         image = content.pil()
         result = ImageOps.invert(image.convert("RGB")).resize(images.fit_size(image.size, self.settings.size))
         if content.alpha is not None:
             result.putalpha(image.getchannel("A").resize(result.size))
-        return images.read(result)
+        return content.passed_on(replace(images.read(result), bits=content.bits), 0)
 
 
 def install_fake(before: Callable[[images.Picture], None] = lambda picture: None) -> type[FakeStylizer]:

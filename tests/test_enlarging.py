@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from styleshuffle import Stylizer
-from styleshuffle.enlarging import BLEND, Enlarger
+from styleshuffle.enlarging import BLEND, TILES, Enlarger, enlarged_within
 from styleshuffle.images import Picture, read
 from styleshuffle.progress import Progress
 from styleshuffle.reshuffle.filters import gaussian
@@ -115,3 +115,23 @@ def test_kept_colours_and_a_strength_mask_go_with_large_results(content: Picture
     left = result.rgb[:, :100].astype(np.float32)
     own = content.resized((224, 168))[:, :100] / np.float32(255)
     assert result.size == (224, 168) and float(np.abs(left - own).max()) < 1e-3
+
+
+def test_smaller_tiles_are_tried_when_memory_runs_out(
+    painted: tuple[Enlarger, Tensor], content: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enlarger, painting = painted
+    tried, shares = [], []
+
+    def enlarged(painting: Tensor, content: Picture, size: object, progress: object, tile: int) -> Tensor:
+        tried.append(tile)
+        progress(1 / len(tried), painting)  # type: ignore[operator]
+        if tile > 512:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return painting
+
+    monkeypatch.setattr(enlarger, "enlarged", enlarged)
+    result = enlarged_within(enlarger, painting, content, LARGE, lambda share, _: shares.append(share), TILES)
+    assert result is painting and tried == [1024, 768, 512] and shares == sorted(shares)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        enlarged_within(enlarger, painting, content, LARGE, None, TILES[:2])

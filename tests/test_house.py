@@ -26,7 +26,8 @@ FLOORS = {
     "enlarging": 7,
     "stylizer": 8,
     "jobs": 9, "training": 9, "video": 9,
-    "commands": 10,
+    "web": 10,
+    "commands": 11,
 }  # fmt: skip
 FORBIDDEN = {"reshuffle": {"images"}, "networks": {"images"}}
 PRINTERS = {"commands"}

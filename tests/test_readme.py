@@ -36,6 +36,7 @@ PAGES = {
         "README.md",
         "docs/method.md",
         "docs/figures.md",
+        "docs/formats.md",
         "docs/evaluation.md",
         "docs/training.md",
         "ARCHITECTURE.md",
@@ -176,6 +177,10 @@ def test_commands_that_are_not_run_can_be_parsed(text: str, clone: Path, monkeyp
             from styleshuffle.commands.train import main as train
 
             parse(train, arguments)
+        elif name == "styleshuffle-web":
+            from styleshuffle.commands.web import main as web
+
+            parse(web, arguments)
         elif name == "python" and arguments[0] != "-m":
             parse(benchmark(clone / arguments[0]), arguments[1:])
 

@@ -39,9 +39,13 @@ def in_options(text: str) -> str:
 
     The library writes the names of settings in backquotes, and a `SettingsError` begins with the name and a colon.
     """
-    text = _NAMED.sub(lambda match: option_name(match[1]), text)
+    text = _with_options(text)
     name, colon, rest = text.partition(":")
     return f"{option_name(name)}{colon}{rest}" if name.isidentifier() and name.islower() else text
+
+
+def _with_options(text: str) -> str:
+    return _NAMED.sub(lambda match: option_name(match[1]), text)
 
 
 def option_name(setting: str) -> str:
@@ -73,7 +77,7 @@ class Console:
 
     def warn(self, text: str) -> None:
         if not self.quiet:
-            self._line(f"styleshuffle: warning: {text}")
+            self._line(f"styleshuffle: warning: {_with_options(text)}")
 
     def note(self, text: str) -> None:
         if not self.quiet:
@@ -155,7 +159,7 @@ def _explained(error: BaseException, name: str) -> str:
     if isinstance(error, SettingsError):
         return in_options(str(error))
     if isinstance(error, StyleShuffleError):
-        return _NAMED.sub(lambda match: option_name(match[1]), str(error))
+        return _with_options(str(error))
     prefix = f"{name}: " if name else ""
     if is_out_of_memory(error):
         return f"{prefix}out of memory; give a smaller --size"

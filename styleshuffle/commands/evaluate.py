@@ -20,6 +20,7 @@ from ..errors import PictureError, SettingsError, WeightsError, one_line
 from ..files import identity
 from ..video.film import is_film
 from .console import Command, Console, listing
+from .loading import loading_torch
 from .options import (
     check_loudness,
     device_option,
@@ -29,7 +30,6 @@ from .options import (
     verbose_option,
     weights_option,
 )
-from .signals import ending_at_once
 
 if TYPE_CHECKING:
     from ..evaluation.judge import Judge
@@ -134,7 +134,7 @@ def main(
     triples = _triples(console, Path(output), Path(content), Path(style))
     if plot is not None:
         _check_chart(console, Path(plot), overwrite, triples)
-    with ending_at_once():
+    with loading_torch():
         from ..evaluation.judge import Judge
 
     judge = Judge(encoder, weights, device, size, on_terminal and not quiet, max_pixels)

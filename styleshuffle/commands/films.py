@@ -39,9 +39,14 @@ class FilmOptions:
     resume: bool
     settings: FilmSettings
 
-    def means_film(self, content: str, output: str) -> bool:
-        """Whether CONTENT is a film. A GIF is a film if the result is; otherwise its first frame is a picture."""
+    def means_film(self, content: str, output: str, all_frames: bool = False) -> bool:
+        """Whether CONTENT is a film. A GIF is a film if the result is; otherwise its first frame is a picture.
+
+        Args:
+            all_frames: all frames of a GIF are pictures, each for itself.
+        """
         moving = Path(content).suffix.lower() == ".gif" and Path(output).suffix.lower() in FILM_SUFFIXES
+        moving = moving and not (all_frames and Path(output).suffix.lower() == ".gif")
         film = is_film(content) or (moving and content != "-")
         if os.path.isdir(content):
             film = self.frames
@@ -120,6 +125,8 @@ def paint_film(request: Request, options: FilmOptions) -> None:
 
 def _target(request: Request, options: FilmOptions) -> tuple[Path, bool]:
     """What is written, and whether it is a folder of frames. Refuses what cannot be written."""
+    if request.further:
+        raise click.UsageError(f"{request.content}: is a film; name a single film")
     if request.controls.grid is not None:
         raise click.UsageError("--grid: a sheet shows pictures; leave it out for a film")
     output, target = request.output, Path(request.output)

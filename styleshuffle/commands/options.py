@@ -82,6 +82,33 @@ def weights_option(help: str, type: Any = FILE, metavar: str | None = None) -> C
     return click.option("--weights", type=type, metavar=metavar, help=help)
 
 
+def saving_options(command: Any) -> Any:
+    """Decorator: how results are saved; see `styleshuffle.images.SaveOptions`."""
+    for option in reversed(
+        [
+            click.option(
+                "--depth",
+                type=click.Choice(["auto", "8", "16"]),
+                default="auto",
+                help="Bits a channel. auto: as the content, where the format holds 16 (PNG, TIFF).",
+            ),
+            click.option(
+                "--profile",
+                type=click.Choice(["keep", "srgb"]),
+                default="keep",
+                help="Give colours in the content's own profile, such as Display P3, or in sRGB.",
+            ),
+            click.option("--strip", is_flag=True, help="Leave out the content's EXIF, XMP, IPTC and resolution."),
+            click.option("--strip-gps", is_flag=True, help="Leave out where the photograph was taken."),
+            click.option(
+                "--all-frames", is_flag=True, help="Stylize all frames of GIF, WebP and PNG, not only the first."
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
 ENCODER_WEIGHTS = "The encoder's weights; default: the bundled ones, or torchvision's VGG-19, downloaded once."
 
 

@@ -19,9 +19,9 @@ from ..jobs.selection import Selection
 from ..settings import Settings
 from .console import Console, listing
 from .controls import Controls
+from .loading import loading_torch
 from .places import check_folder, ends_as_folder, make_folder, output_folder, stdin, target_of
 from .sharing import share_folder, worker
-from .signals import ending_at_once
 
 if TYPE_CHECKING:
     from ..images import Picture
@@ -50,6 +50,7 @@ class Request:
     networks: dict[str, Any]
     overwrite: bool
     controls: Controls
+    saving: dict[str, Any]
     selection: Selection
     further: tuple[str, ...] = ()
     streamed_style: Any = None
@@ -80,7 +81,7 @@ class Request:
 
     def stylizer(self) -> Stylizer:
         """The stylizer with its styles. This imports torch, which takes seconds."""
-        with ending_at_once():
+        with loading_torch():
             from ..stylizer import Stylizer
         stylizer = Stylizer(self.settings, show_download=not self.console.quiet, **self.networks)
         styles = [self.streamed_style if style == "-" else style for style in self.styles]
@@ -88,10 +89,12 @@ class Request:
 
     def companions(self, folder: Path | None = None) -> Companions:
         """What goes along with each content, which lies in that folder."""
+        from ..images import SaveOptions
         from ..jobs.companions import Companions
 
         mask, strength_mask = (None if path is None else Path(path) for path in self._content_masks)
-        return Companions(folder, mask, strength_mask, self._recipe() if self.controls.keeps_recipe else None)
+        recipe = self._recipe() if self.controls.keeps_recipe else None
+        return Companions(folder, mask, strength_mask, recipe, SaveOptions(**self.saving))
 
     @property
     def _content_masks(self) -> tuple[str | None, str | None]:
@@ -124,11 +127,13 @@ def save_settings(path: str, settings: Settings, overwrite: bool) -> None:
 
 def paint_picture(request: Request) -> None:
     """Make the picture that the command line asks for."""
-    from ..jobs.pictures import check_result_target, stylize_into
+    from ..images import SaveOptions
+    from ..jobs.pictures import check_result_target, read_content, stylize_into
 
-    console = request.console
-    target = target_of(request.content, request.output, request.inputs, request.overwrite)
-    picture = request.read(stdin("CONTENT") if request.content == "-" else request.content)
+    console, saving = request.console, SaveOptions(**request.saving)
+    target = target_of(request.content, request.output, request.inputs, request.overwrite, saving.all_frames)
+    source = stdin("CONTENT") if request.content == "-" else request.content
+    picture = read_content(source, saving, request.networks["max_pixels"], request.networks["memory"])
     check_readable(request)
     if target is not None:
         if ends_as_folder(request.output):
@@ -167,9 +172,8 @@ def _paint_folder(request: Request, run: Run) -> None:
 
     output = output_folder(request.content, request.output)
     check_readable(request)
-    plan = plan_folder(
-        Path(request.content), output, [Path(path) for path in request.others], request.overwrite, request.selection
-    )
+    others, all_frames = [Path(path) for path in request.others], request.saving["all_frames"]
+    plan = plan_folder(Path(request.content), output, others, request.overwrite, request.selection, all_frames)
     if plan.empty:
         missing = "no picture but the style" if plan.inputs_left_out else "no picture"
         if request.selection != Selection():
@@ -205,7 +209,13 @@ def paint_files(request: Request) -> None:
 
 def check_readable(request: Request) -> None:
     """Read the styles and their masks, and the masks of the content that are no folders, before torch is loaded."""
-    for path in (*request.styles, *request.controls.style_masks):
+    from ..jobs.pictures import unread
+
+    for path in request.styles:
+        if path != "-":
+            for note in unread(request.read(path), path, style=True):
+                request.console.warn(note)
+    for path in request.controls.style_masks:
         if path != "-":
             request.read(path)
     for mask in request.controls.mask, request.controls.strength_mask:

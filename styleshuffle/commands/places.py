@@ -15,13 +15,16 @@ from ..files import check_writable, clear_leftovers, identity, on_read_only_disk
 from .console import listing
 
 
-def target_of(content: str, output: str, inputs: Sequence[tuple[str, str]], overwrite: bool) -> Path | None:
+def target_of(
+    content: str, output: str, inputs: Sequence[tuple[str, str]], overwrite: bool, all_frames: bool = False
+) -> Path | None:
     """The file that the result goes to; None is stdout. Refuses a file that cannot be written.
 
     Args:
         inputs: each a path, and what it is.
+        all_frames: animations are written too.
     """
-    from ..images import WRITABLE
+    from ..images import ANIMATED, WRITABLE
     from ..jobs.names import default_name
 
     if output == "-":
@@ -32,9 +35,9 @@ def target_of(content: str, output: str, inputs: Sequence[tuple[str, str]], over
     if os.path.isdir(output) or ends_as_folder(output):
         if content == "-":
             raise click.UsageError(f"-o {output}: a picture from standard input has no name; name the file too")
-        target = target / default_name(Path(Path(content).name))
-    elif target.suffix.lower() not in WRITABLE:
-        raise click.UsageError(f"-o {output}: end it in one of {listing(WRITABLE)}, or in / for a folder")
+        target = target / default_name(Path(Path(content).name), all_frames)
+    elif target.suffix.lower() not in (writable := {*WRITABLE, *(ANIMATED if all_frames else ())}):
+        raise click.UsageError(f"-o {output}: end it in one of {listing(writable)}, or in / for a folder")
     existing = identity(target)
     for path, what in inputs:
         if path != "-" and existing is not None and existing == identity(path):

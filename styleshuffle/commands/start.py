@@ -27,3 +27,11 @@ def train() -> None:
     from .train import main
 
     main(prog_name="styleshuffle-train")
+
+
+def web() -> None:
+    """The command ``styleshuffle-web``."""
+    take_early()
+    from .web import main
+
+    main(prog_name="styleshuffle-web")

@@ -33,6 +33,7 @@ from .options import (
     memory_option,
     precision_option,
     quiet_option,
+    saving_options,
     setting_options,
     verbose_option,
     weights_option,
@@ -73,7 +74,7 @@ class _Stylize(Command):
     "--output",
     required=True,
     type=click.Path(allow_dash=True),
-    help="File (.jpg, .png, .webp, .tif) or folder to write. A new folder ends in /, unless CONTENT is a folder. "
+    help="File (.jpg, .png, .webp, .avif, .tif) or folder to write. A new folder ends in /, unless CONTENT is a folder. "
     "- writes a PNG to standard output.",
 )
 @click.option(
@@ -103,6 +104,7 @@ class _Stylize(Command):
     help="The encoder's decoder, from styleshuffle-train; without it VGG-19 takes minutes a picture.",
 )
 @click.option("--refiner", type=FILE, help="The encoder's refiner, from styleshuffle-train; default: the bundled one.")
+@saving_options
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @quiet_option
 @verbose_option("Show each file, and the traceback of an unexpected error.")
@@ -127,6 +129,11 @@ def main(
     convention: str | None,
     decoder: str | None,
     refiner: str | None,
+    depth: str,
+    profile: str,
+    strip: bool,
+    strip_gps: bool,
+    all_frames: bool,
     overwrite: bool,
     quiet: bool,
     verbose: bool,
@@ -134,8 +141,8 @@ def main(
 ) -> None:
     """Give the picture CONTENT the style of the picture STYLE, or of several.
 
-    CONTENT is a picture (JPEG, PNG, WebP, TIFF, BMP or GIF), a folder of pictures, or - for standard input, which can
-    also be a STYLE. With -s STYLE there may be several CONTENT files. A folder is stylized with all its subfolders.
+    CONTENT is a picture (JPEG, PNG, WebP, AVIF, TIFF, BMP or GIF), a folder of pictures, or - for standard input, which
+    can also be a STYLE. With -s STYLE there may be several CONTENT files. A folder is stylized with all its subfolders.
     Results that already exist are skipped, so the same command continues after a stop.
 
     \b
@@ -165,10 +172,11 @@ def main(
         raise click.UsageError("--include and --exclude choose from a folder; leave them out, or name a folder")
     networks = {"encoder": encoder, "weights": weights, "convention": convention, "decoder": decoder, "refiner": refiner}
     place = {"device": device, "precision": precision, "memory": memory, "max_pixels": max_pixels}
+    saving = {"depth": depth, "profile": profile, "strip": strip, "strip_gps": strip_gps, "all_frames": all_frames}
     selection, streamed = Selection(include, exclude), _streamed(content, styles, max_pixels, memory)
-    asked = (console, content, styles, output, settings, {**place, **networks}, overwrite, controls)
+    asked = (console, content, styles, output, settings, {**place, **networks}, overwrite, controls, saving)
     request = Request(*asked, selection, contents[1:], streamed)
-    moving = film.means_film(content, output)
+    moving = film.means_film(content, output, all_frames)
     shared = os.path.isdir(content) and controls.grid is None and not moving
     if silent_worker() and not shared:
         return

@@ -8,28 +8,36 @@ torch is imported only where a tensor is made, so that importing this room stays
 """
 
 from ..settings import MAX_PIXELS
+from .animation import Animation, read_frames, write_frames
 from .arrays import from_result, to_pil
 from .embedding import read_recipe
+from .formats import ANIMATED, READABLE, WRITABLE
 from .limits import size_of
 from .masks import Regions, read_regions, read_strength
 from .picture import Picture, fit_size
-from .reading import READABLE, read
-from .writing import WRITABLE, check_target, write
+from .reading import read
+from .save_options import SaveOptions
+from .writing import check_target, write
 
 __all__ = [
+    "ANIMATED",
     "MAX_PIXELS",
     "READABLE",
     "WRITABLE",
+    "Animation",
     "Picture",
     "Regions",
+    "SaveOptions",
     "check_target",
     "fit_size",
     "from_result",
     "read",
+    "read_frames",
     "read_recipe",
     "read_regions",
     "read_strength",
     "size_of",
     "to_pil",
     "write",
+    "write_frames",
 ]

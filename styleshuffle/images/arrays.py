@@ -30,8 +30,9 @@ def pixels_of(image: Image.Image) -> np.ndarray:
 
 
 def is_tensor(value: object) -> bool:
-    torch = sys.modules.get("torch")  # a program that has not imported torch has no tensors
-    return torch is not None and isinstance(value, torch.Tensor)
+    """Whether a value is a tensor. A program that has not imported torch, or not yet in full, has no tensors."""
+    tensor = getattr(sys.modules.get("torch"), "Tensor", None)
+    return tensor is not None and isinstance(value, tensor)
 
 
 def from_tensor(tensor: torch.Tensor) -> Picture:

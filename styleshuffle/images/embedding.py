@@ -10,9 +10,6 @@ import os
 import re
 import struct
 from pathlib import Path
-from typing import Any
-
-from PIL.PngImagePlugin import PngInfo
 
 from ..files import reason_of
 from .refusals import path_name, refusal
@@ -21,28 +18,16 @@ _KEY = "styleshuffle"
 _NAMESPACE = "urn:styleshuffle:1"
 _PROPERTY = re.compile(rb'styleshuffle:recipe="([^"]*)"')
 _CHUNK = b"tEXt" + _KEY.encode() + b"\0"
-_XMP_TAG = 700  # of TIFF
-_MARKER = b"http://ns.adobe.com/xap/1.0/\0"  # of XMP in JPEG
 
 
-def recipe_options(encoding: str, recipe: str) -> dict[str, Any]:
-    """Options of Pillow's `save` that put a recipe into a file.
+def recipe_text(recipe: str) -> bytes:
+    """The content of a text chunk of a PNG with a recipe, which is in ASCII."""
+    return _KEY.encode() + b"\0" + recipe.encode("ascii")
 
-    Args:
-        encoding: Pillow's name of the format.
-        recipe: in ASCII.
-    """
-    if encoding == "PNG":
-        info = PngInfo()
-        info.add_text(_KEY, recipe)
-        return {"pnginfo": info}
-    packet = xmp_with(recipe)
-    if encoding == "TIFF":
-        return {"tiffinfo": {_XMP_TAG: packet}}
-    if encoding == "JPEG":
-        body = _MARKER + packet
-        return {"extra": b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body}
-    return {"xmp": packet}
+
+def without_recipe(packet: bytes) -> bytes:
+    """An XMP packet without the recipe of the picture that it was read from."""
+    return _PROPERTY.sub(b"", packet)
 
 
 def xmp_with(recipe: str, packet: bytes | None = None) -> bytes:
@@ -55,7 +40,7 @@ def xmp_with(recipe: str, packet: bytes | None = None) -> bytes:
     part = b'<rdf:Description rdf:about="" xmlns:styleshuffle="%s" styleshuffle:recipe="%s"/>'
     part %= _NAMESPACE.encode(), value
     if packet is not None and packet.count(b"</rdf:RDF>") == 1:
-        return _PROPERTY.sub(b"", packet).replace(b"</rdf:RDF>", part + b"</rdf:RDF>")
+        return without_recipe(packet).replace(b"</rdf:RDF>", part + b"</rdf:RDF>")
     return (
         b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
         b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'

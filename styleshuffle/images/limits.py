@@ -20,6 +20,7 @@ from PIL import Image, ImageFile
 from ..files import reason_of
 from ..memory import available_memory
 from ..settings import MAX_PIXELS
+from .profiles import matrix_profile
 from .refusals import path_name, refusal
 
 _PLAIN_BYTES = 9  # a pixel of an 8-bit picture while it is read; those of `max_pixels` bound the memory of every picture
@@ -33,11 +34,12 @@ _OTHER_BYTES = 15  # pictures with transparency, CMYK and the like
 _DEEP_BYTES = 27  # 16-bit, 32-bit and float pixels
 _WEBP_BYTES = {"RGB": 18, "RGBX": 18, "RGBA": 25}
 _SCANS_BYTES = 11  # a JPEG of several scans: its coefficients are collected first
-_PROFILE_BYTES = 4  # more, to convert the colours
+_PROFILE_BYTES, _WIDE_BYTES = 4, 10  # more, to convert the colours; to floats, where sRGB does not hold them
 
 _TILE_WIDTH_TAG, _TILE_HEIGHT_TAG = 322, 323
 
 _reading: contextvars.ContextVar[tuple[str, int] | None] = contextvars.ContextVar("reading", default=None)
+_memory: contextvars.ContextVar[int | None] = contextvars.ContextVar("memory", default=None)
 _pillow_check: Callable[..., None] = getattr(Image, "_decompression_bomb_check", lambda size, *ignored, **also: None)
 _truncation_lock = threading.Lock()
 
@@ -56,20 +58,23 @@ Image._decompression_bomb_check = _check_frame
 
 
 @contextlib.contextmanager
-def decoding(name: str, max_pixels: int) -> Iterator[None]:
+def decoding(name: str, max_pixels: int, memory: int | None = None) -> Iterator[None]:
     """Within the block, Pillow's limit of pixels is ours, in this thread only, and truncated files are refused.
 
     If the program has told Pillow to accept truncated files, that is off for all threads while the block runs.
 
     Args:
         name: of the picture, for messages.
+        memory: the most bytes that this process may hold; None is what is free.
     """
     before = _reading.set((name, max_pixels))
+    memory_before = _memory.set(memory)
     try:
         with _strict() if ImageFile.LOAD_TRUNCATED_IMAGES else contextlib.nullcontext():
             yield
     finally:
         _reading.reset(before)
+        _memory.reset(memory_before)
 
 
 @contextlib.contextmanager
@@ -116,20 +121,25 @@ def check_decoding(image: Image.Image, name: str, max_pixels: int, memory: int |
     if isinstance(width, int) and isinstance(height, int):
         pixels = max(pixels, width * height)
     scans = _scans(image)
-    needed = pixels * max(_bytes_a_pixel(image), _SCANS_BYTES if scans > 1 else 0)
+    check_needed(image.size, pixels * max(_bytes_a_pixel(image), _SCANS_BYTES if scans > 1 else 0), name, max_pixels)
+    if pixels * scans > _SCANS * max_pixels:
+        raise refusal(name, f"draws its pixels {scans} times over", "save it again with an image editor")
+
+
+def check_needed(size: tuple[int, int], needed: int, name: str, max_pixels: int) -> None:
+    """Refuse a picture of this (width, height) that has too many pixels, or needs more bytes of memory than allowed."""
+    check_pixels(size, name, max_pixels)
     allowed = _PLAIN_BYTES * max_pixels
     if needed > allowed:
         reason = (
-            f"is {image.width} x {image.height} and takes about {needed / 1e9:.1f} GB of memory to read, more than the "
+            f"is {size[0]} x {size[1]} and takes about {needed / 1e9:.1f} GB of memory to read, more than the "
             f"{allowed / 1e9:.1f} GB that {max_pixels:,} plain pixels take"
         )
         raise refusal(name, reason, "scale it down first, or raise `max_pixels` if you trust the file")
-    free = available_memory(memory)
+    free = available_memory(_memory.get())
     if free is not None and needed > free:
         have = f"needs about {needed / 2**30:.1f} GiB of memory, but {free / 2**30:.1f} GiB are free"
-        raise refusal(name, f"is {image.width} x {image.height}: to read it {have}", "scale it down first")
-    if pixels * scans > _SCANS * max_pixels:
-        raise refusal(name, f"draws its pixels {scans} times over", "save it again with an image editor")
+        raise refusal(name, f"is {size[0]} x {size[1]}: to read it {have}", "scale it down first")
 
 
 def size_of(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -171,7 +181,11 @@ def _bytes_a_pixel(image: Image.Image) -> int:
         needed = _WEBP_BYTES.get(image.mode, max(_WEBP_BYTES.values()))
     else:
         needed = _PLAIN_BYTES if image.mode in _PLAIN_MODES else _OTHER_BYTES
-    return needed + (_PROFILE_BYTES if image.info.get("icc_profile") else 0)
+    profile = image.info.get("icc_profile")
+    if not isinstance(profile, bytes):
+        return needed
+    matrix = matrix_profile(profile)
+    return needed + (_PROFILE_BYTES if matrix is None or matrix.nearly_srgb else _WIDE_BYTES)
 
 
 def _scans(image: Image.Image) -> int:

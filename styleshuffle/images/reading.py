@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..errors import PictureError, one_line
 from ..files import reason_of
 from ..settings import MAX_PIXELS
-from .arrays import from_array, from_tensor, is_tensor, pixels_of
-from .colour import grey_to_srgb, to_srgb
-from .limits import check_decoding, check_header, decoding, drained
+from .arrays import from_array, from_tensor, is_tensor
+from .colour import to_srgb
+from .limits import decoding, drained
+from .metadata import from_info
+from .opening import Opened, of_file, of_image
 from .picture import Picture
 from .refusals import path_name, refusal, stream_name
 
 if TYPE_CHECKING:
     import torch
-
-READABLE = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
-"""Suffixes of the files that `read` understands. `read` itself looks at the content, not at the suffix."""
-
-_READ_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-
-_ORIENTATION_TAG = 0x0112
-_TIFF_BITS_TAG = 258
-_TIFF_PHOTOMETRIC_TAG = 262
 
 
 def read(
@@ -35,12 +30,14 @@ def read(
     max_pixels: int = MAX_PIXELS,
     memory: int | None = None,
 ) -> Picture:
-    """Read a picture: upright, in sRGB, with its alpha channel.
+    """Read a picture: upright, in sRGB, with its alpha channel, its metadata and its colour profile.
 
-    Files and streams may hold JPEG, PNG, WebP, TIFF, BMP or GIF, under any name. Of several frames or pages the first is
-    read. The EXIF orientation is applied. An embedded colour profile is converted to sRGB; a broken profile is ignored.
-    Greyscale, palette, CMYK and LAB become RGB. 16-bit greyscale keeps its precision; Pillow reduces 16-bit RGB to 8
-    bits. If a float or 32-bit file has values above white, its largest value becomes white.
+    Files and streams may hold JPEG, PNG, WebP, AVIF, TIFF, BMP or GIF, under any name; HEIC and JPEG XL need a package
+    (extras `heic` and `jxl`). Of several frames or pages the first is read; smaller versions of a picture
+    are passed over. The EXIF orientation is applied. Colours are converted to sRGB by the embedded profile, or by the
+    gamma of a PNG; a broken profile is ignored. Greyscale, palette, CMYK and LAB become RGB. PNG and TIFF of 16 bits
+    (grey, RGB) and TIFF of 32 bits and floats keep their precision. If a float or 32-bit file has values above white, its
+    largest value becomes white.
 
     Args:
         source: a path; a binary stream, read to its end; a Pillow image, treated as its file would be; a tensor,
@@ -61,16 +58,26 @@ def read(
         return from_tensor(source)  # type: ignore[arg-type]
     if isinstance(source, Image.Image):
         name = one_line(getattr(source, "filename", "") or "the Pillow image")
-        return _from_pillow(source, name, max_pixels, memory)
+        with _guarded(name, max_pixels, memory):
+            return picture_of(source, name, max_pixels)
+    with reading_file(source, max_pixels, memory) as (file, name):  # type: ignore[arg-type]
+        return picture_of(file, name, max_pixels)
+
+
+@contextlib.contextmanager
+def reading_file(
+    source: str | os.PathLike[str] | BinaryIO, max_pixels: int, memory: int | None = None
+) -> Iterator[tuple[BinaryIO, str]]:
+    """A seekable file of a path or a stream, and its name. Whatever a decoder raises in the block is a PictureError."""
     if isinstance(source, str | os.PathLike):
-        name = path_name(source)
-        with _opened(os.fsdecode(source), name, max_pixels) as file:
-            return _from_pillow(file, name, max_pixels, memory)
-    if hasattr(source, "read"):
-        name = stream_name(source)
-        file = drained(source, name, max_pixels)  # type: ignore[arg-type]
-        return _from_pillow(file, name, max_pixels, memory)
-    raise refusal(type(source).__name__, "is not a source of pictures", "pass a path, a stream, an image or a tensor")
+        name, file = path_name(source), _opened(os.fsdecode(source), path_name(source), max_pixels)
+    elif hasattr(source, "read"):
+        name, file = stream_name(source), drained(source, stream_name(source), max_pixels)
+    else:
+        reason = "is not a source of pictures"
+        raise refusal(type(source).__name__, reason, "pass a path, a stream, an image or a tensor")
+    with file, _guarded(name, max_pixels, memory):
+        yield file, name
 
 
 def _opened(path: str, name: str, max_pixels: int) -> BinaryIO:
@@ -91,14 +98,12 @@ def _opened(path: str, name: str, max_pixels: int) -> BinaryIO:
         raise refusal(name, f"cannot be opened ({reason_of(error)})", "check the path") from error
 
 
-def _from_pillow(source: BinaryIO | Image.Image, name: str, max_pixels: int, memory: int | None) -> Picture:
-    """Read a seekable file or a Pillow image."""
+@contextlib.contextmanager
+def _guarded(name: str, max_pixels: int, memory: int | None) -> Iterator[None]:
+    """Within the block, a picture of this name is decoded."""
     try:
-        with decoding(name, max_pixels):
-            image = source if isinstance(source, Image.Image) else _identified(source, name, max_pixels)
-            check_decoding(image, name, max_pixels, memory)
-            image.load()
-            return _decode(image, name)
+        with decoding(name, max_pixels, memory):
+            yield
     except PictureError:
         raise
     except MemoryError as error:
@@ -108,85 +113,26 @@ def _from_pillow(source: BinaryIO | Image.Image, name: str, max_pixels: int, mem
         raise refusal(name, f"the picture is damaged or cut short ({reason_of(error)})", remedy) from error
 
 
-def _identified(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
-    """Open a picture file as far as its header."""
-    if not file.read(1):
-        raise refusal(name, "is empty (0 bytes)", "get the file again, or choose another file")
-    file.seek(0)
-    check_header(file, name, max_pixels)
-    try:
-        return Image.open(file, formats=_READ_FORMATS)
-    except UnidentifiedImageError as error:
-        reason = "is not a JPEG, PNG, WebP, TIFF, BMP or GIF picture, or its beginning is damaged"
-        raise refusal(name, reason, "save it as PNG or JPEG with an image editor") from error
+def picture_of(source: BinaryIO | Image.Image, name: str, max_pixels: int) -> Picture:
+    """The picture in a seekable file or a Pillow image."""
+    if isinstance(source, Image.Image):
+        return _decode(of_image(source, name, max_pixels))
+    return _decode(of_file(source, name, max_pixels))
 
 
-def _decode(image: Image.Image, name: str) -> Picture:
-    """Turn a loaded Pillow image of any mode into a picture."""
-    deep = image.mode == "F" or image.mode.startswith("I")
-    try:
-        rgb, alpha = _deep_pixels(image) if deep else _byte_pixels(image)
-    except ValueError as error:
-        reason = f"its pixel format cannot be read ({image.mode}: {reason_of(error)})"
-        raise refusal(name, reason, "save it as 8-bit RGB with an image editor") from error
-    orientation = _orientation(image)
+def _decode(opened: Opened) -> Picture:
+    """Turn a decoded picture of any kind into upright sRGB."""
+    coloured, alpha = to_srgb(opened.samples.pixels, opened.info), opened.samples.alpha
     if alpha is not None:
-        alpha = None if alpha.min() == 255 else _upright(alpha, orientation)
-    return Picture(_upright(rgb, orientation), alpha, 16 if deep else 8)
-
-
-def _byte_pixels(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """(H, W, 3) uint8 sRGB and (H, W) uint8 alpha, if any, of an image with at most 8 bits a channel."""
-    profile = image.info.get("icc_profile")
-    alpha = None
-    if image.has_transparency_data:
-        grey = image.mode in ("1", "L", "LA", "La")
-        image = _with_byte_key(image).convert("LA" if grey else "RGBA")
-        alpha = np.array(image.getchannel("A"))
-        image = image.convert("L" if grey else "RGB")
-    elif image.mode == "1":
-        image = image.convert("L")
-    elif image.mode not in ("L", "RGB", "CMYK"):
-        image = image.convert("RGB")
-    return pixels_of(to_srgb(image, profile)), alpha
-
-
-def _with_byte_key(image: Image.Image) -> Image.Image:
-    """Reduce the transparent colour of a 16-bit RGB PNG to 8 bits, as Pillow has done with its pixels."""
-    key = image.info.get("transparency")
-    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
-        image = image.copy()
-        image.info["transparency"] = tuple(value >> 8 for value in key)
-    return image
-
-
-def _deep_pixels(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """(H, W, 3) float32 sRGB in [0, 1] and (H, W) uint8 alpha, if any, of a 16-bit, 32-bit or float grey image."""
-    values = np.array(image)
-    key = image.info.get("transparency")
-    alpha = np.where(values == key, 0, 255).astype(np.uint8) if isinstance(key, int) else None
-    values = np.where(np.isfinite(values), values, 0).astype(np.float32).clip(0)
-    tags = getattr(image, "tag_v2", {})
-    white = _white(image.mode, tags)
-    grey = values / max(white, float(values.max()))
-    if tags.get(_TIFF_PHOTOMETRIC_TAG) == 0:  # zero is white; Pillow inverts only up to 8 bits
-        grey = 1 - grey
-    return grey_to_srgb(grey, image.info.get("icc_profile")), alpha
-
-
-def _white(mode: str, tiff_tags: Any) -> float:
-    """The value that stands for white in a deep grey image of this mode."""
-    if mode == "F":
-        return 1.0
-    return 4095.0 if tiff_tags.get(_TIFF_BITS_TAG) == (12,) else 65535.0
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation that has yet to be applied, 1 (none) to 8. Pillow itself applies that of a TIFF."""
-    try:
-        return image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # broken EXIF data can raise nearly any error, but the picture is still good
-        return 1
+        alpha = None if alpha.min() == 255 else _upright(alpha, opened.orientation)
+    return Picture(
+        _upright(coloured.rgb, opened.orientation),
+        alpha,
+        16 if coloured.deep else 8,
+        coloured.profile,
+        from_info(opened.info),
+        opened.several,
+    )
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

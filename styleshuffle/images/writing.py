@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from ..errors import one_line
 from ..files import reason_of, written_whole
-from .arrays import is_tensor, to_pil
-from .embedding import recipe_options
+from .arrays import from_result, is_tensor
+from .encoding import encoded
+from .formats import ANIMATED, WRITABLE
 from .picture import Picture
+from .plates import plate_of
 from .reading import read
 from .refusals import exists_already, not_writable, path_name, refusal, stream_name
+from .save_options import SaveOptions
 
 if TYPE_CHECKING:
     import torch
 
-WRITABLE = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
-"""Suffix to Pillow format of the files that `write` makes."""
-
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": 95, "subsampling": "4:4:4"},
-    "PNG": {},
-    "WEBP": {"quality": 95},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
-}
-_LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
+DEFAULTS = SaveOptions()
+_LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536}
 
 
 def write(
@@ -40,12 +35,15 @@ def write(
     *,
     format: str | None = None,
     overwrite: bool = False,
+    options: SaveOptions = DEFAULTS,
     recipe: str | None = None,
 ) -> list[str]:
-    """Write a picture as 8-bit sRGB. A file is written as a whole or not at all.
+    """Write a picture with its metadata, in its colour profile. A file is written as a whole or not at all.
 
-    JPEG has quality 95 without colour subsampling, WebP has quality 95, PNG and TIFF are lossless. The alpha channel is
-    kept if the format has one. JPEG has none, so the picture is put on white. No metadata but the recipe is written.
+    JPEG has quality 95 without colour subsampling, WebP and JPEG XL have quality 95, AVIF has 90; PNG and TIFF are
+    lossless. The alpha channel is kept if the format has one. JPEG has none, so the picture is put on white. PNG and TIFF
+    hold 16 bits a channel, and are written so if the picture has them; arrays and tensors only if `options` ask for it.
+    Metadata describes the picture that is written: the orientation is upright, and there is no thumbnail.
 
     A file is first written under a hidden name beside the target and then renamed. After an error or Ctrl-C an existing
     target is unchanged and no other file is left. A new file has the usual permissions, a replaced file keeps its own.
@@ -57,6 +55,7 @@ def write(
         target: a path, or a binary stream.
         format: a suffix of `WRITABLE`, with or without the dot. A stream needs it; a path's default is its own suffix.
         overwrite: replace an existing file.
+        options: depth, colour profile and metadata.
         recipe: text in ASCII that goes into the file, for `read_recipe`; see `styleshuffle.recipes`.
 
     Returns:
@@ -65,21 +64,16 @@ def write(
     Raises:
         PictureError: the format is unknown or cannot hold the size, or the target cannot be written.
     """
-    pil = _as_pil(image)
+    picture = _as_picture(image)
     if isinstance(target, str | os.PathLike):
-        encoding = check_target(target, format=format, overwrite=overwrite, size=pil.size)
+        encoding = check_target(target, format=format, overwrite=overwrite, size=picture.size)
         name = path_name(target)
     else:
         name = stream_name(target)
-        encoding = _encoding(name, format, "")
-        _check_side(name, encoding, pil.size)
-    flat, losses = _flattened(pil, name) if encoding == "JPEG" else (pil, [])
-    content = _encoded(flat, encoding, name, {} if recipe is None else recipe_options(encoding, recipe))
-    if isinstance(target, str | os.PathLike):
-        _store(content, target, name, overwrite)
-    else:
-        _pour(content, target, name)
-    return losses
+        encoding = check_stream(name, format, picture.size)
+    content, losses = _encoded(picture, encoding, name, options, recipe)
+    store(content, target, name, overwrite)
+    return [f"{name}: {loss}" for loss in losses]
 
 
 def check_target(
@@ -88,12 +82,14 @@ def check_target(
     format: str | None = None,
     overwrite: bool = False,
     size: tuple[int, int] | None = None,
+    animated: bool = False,
 ) -> str:
     """Refuse a path that `write` would refuse, before the picture is made; otherwise return its Pillow format.
 
     Args:
         path, format, overwrite: as for `write`.
         size: (width, height) of the picture, if known.
+        animated: it has several frames.
 
     Raises:
         PictureError: as `write`, if the reason is known before writing.
@@ -104,7 +100,7 @@ def check_target(
     file = Path(os.path.realpath(path))
     if os.path.isdir(file):
         raise refusal(name, "is a folder", "name a file in it")
-    encoding = _encoding(name, format, Path(os.fsdecode(path)).suffix)
+    encoding = _encoding(name, format, Path(os.fsdecode(path)).suffix, animated)
     if size is not None:
         _check_side(name, encoding, size)
     if not os.path.isdir(file.parent):
@@ -119,12 +115,22 @@ def check_target(
     return encoding
 
 
-def _encoding(name: str, format: str | None, suffix: str) -> str:
+def check_stream(name: str, format: str | None, size: tuple[int, int], animated: bool = False) -> str:
+    """The same for a stream, whose format must be given."""
+    encoding = _encoding(name, format, "", animated)
+    _check_side(name, encoding, size)
+    return encoding
+
+
+def _encoding(name: str, format: str | None, suffix: str, animated: bool) -> str:
     """The Pillow format that `format` names, or else the suffix."""
-    works = ", ".join(sorted(WRITABLE))
+    known = ANIMATED if animated else WRITABLE
+    works = ", ".join(sorted(known))
     chosen = "." + format.lower().removeprefix(".") if format else suffix.lower()
-    if chosen in WRITABLE:
-        return WRITABLE[chosen]
+    if chosen in known:
+        return known[chosen]
+    if animated and chosen in WRITABLE:
+        raise refusal(name, f"{chosen} files hold no animation", f"use one of {works}, or leave out `all_frames`")
     if not chosen:
         raise refusal(name, "does not say which format to write", f"use one of {works}")
     raise refusal(name, f"cannot write {one_line(chosen)} files", f"use one of {works}")
@@ -137,35 +143,37 @@ def _check_side(name: str, encoding: str, size: tuple[int, int]) -> None:
         raise refusal(name, reason, "write PNG or TIFF")
 
 
-def _as_pil(image: Picture | Image.Image | torch.Tensor | np.ndarray) -> Image.Image:
-    """RGB, or RGBA, without metadata."""
-    if is_tensor(image):
-        return to_pil(image)  # type: ignore[arg-type]
+def _as_picture(image: Picture | Image.Image | torch.Tensor | np.ndarray) -> Picture:
     if isinstance(image, Picture):
-        return image.pil()
-    if isinstance(image, Image.Image | np.ndarray):
-        return read(image, max_pixels=sys.maxsize).pil()
+        return image
+    if is_tensor(image):
+        return from_result(image)  # type: ignore[arg-type]
+    if isinstance(image, Image.Image):
+        return read(image, max_pixels=sys.maxsize)
+    if isinstance(image, np.ndarray):
+        return replace(read(image), bits=8)
     raise refusal(type(image).__name__, "not a picture", "pass a Picture, an image, a tensor or an array")
 
 
-def _flattened(image: Image.Image, name: str) -> tuple[Image.Image, list[str]]:
-    """The image on white, and a warning if that changed it."""
-    if image.mode != "RGBA":
-        return image, []
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image.getchannel("A"))
-    return white, [f"{name}: JPEG has no transparency, so the picture was put on white; write PNG, WebP or TIFF"]
-
-
-def _encoded(image: Image.Image, encoding: str, name: str, more: dict[str, Any]) -> bytes:
-    buffer = io.BytesIO()
+def _encoded(
+    picture: Picture, encoding: str, name: str, options: SaveOptions, recipe: str | None
+) -> tuple[bytes, list[str]]:
+    """The bytes of the file, and what it could not hold."""
     try:
-        image.save(buffer, format=encoding, **_SAVE_OPTIONS[encoding], **more)
+        plate = plate_of(picture, encoding, options, recipe)
+        return encoded(plate, encoding), plate.losses
     except MemoryError as error:
         raise refusal(name, "does not fit into memory", "make a smaller picture") from error
     except Exception as error:  # an encoder can raise any error
         raise refusal(name, f"cannot be encoded as {encoding} ({reason_of(error)})", "try PNG") from error
-    return buffer.getvalue()
+
+
+def store(content: bytes, target: str | os.PathLike[str] | BinaryIO, name: str, overwrite: bool) -> None:
+    """Put the bytes of a picture into a file or a stream."""
+    if isinstance(target, str | os.PathLike):
+        _store(content, target, name, overwrite)
+    else:
+        _pour(content, target, name)
 
 
 def _store(content: bytes, path: str | os.PathLike[str], name: str, overwrite: bool) -> None:

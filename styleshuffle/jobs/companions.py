@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PictureError
-from ..images import READABLE
+from ..images import READABLE, SaveOptions
 from ..recipes import Ingredient, Recipe, ingredient
 
+DEFAULTS = SaveOptions()
 STREAM = "-"
 """The name of a content that comes from standard input."""
 
@@ -22,12 +23,14 @@ class Companions:
         folder: that the contents lie in; None for a single picture.
         mask, strength_mask: a mask for all contents, or a folder of masks that have the names of the contents.
         recipe: of all results, with any content in it; None writes no recipe.
+        saving: how results are written.
     """
 
     folder: Path | None = None
     mask: Path | None = None
     strength_mask: Path | None = None
     recipe: Recipe | None = None
+    saving: SaveOptions = DEFAULTS
 
     def masks_of(self, content: str) -> dict[str, Any]:
         """The masks of a content, as arguments of `Stylizer.render`.

@@ -58,7 +58,12 @@ class FolderPlan:
 
 
 def plan_folder(
-    content: Path, output: Path, inputs: Sequence[Path], overwrite: bool = False, selection: Selection = ALL
+    content: Path,
+    output: Path,
+    inputs: Sequence[Path],
+    overwrite: bool = False,
+    selection: Selection = ALL,
+    all_frames: bool = False,
 ) -> FolderPlan:
     """Plan the pictures of a folder and its subfolders. `output`, the other inputs and hidden files are left out.
 
@@ -70,6 +75,7 @@ def plan_folder(
         inputs: the styles, and masks or folders of masks.
         overwrite: also stylize pictures whose result exists.
         selection: of the pictures in the folder.
+        all_frames: an animated GIF stays a GIF.
     """
     unlisted: list[tuple[Path, str]] = []
     files = pictures_in(content, output, unlisted, PICTURE_LIKE)
@@ -82,7 +88,7 @@ def plan_folder(
         if identity(source) not in others
         and not (folders and folders & {identity(content / folder) for folder in source.relative_to(content).parents})
     ]
-    names = target_names([source.relative_to(content) for source in sources])
+    names = target_names([source.relative_to(content) for source in sources], all_frames)
     tasks = [Task(source, output / name) for source, name in zip(sources, names, strict=True)]
     left_out = len(sources) < len(pictures)
     return _sorted_out(tasks, output, others, tuple(unlisted), overwrite, left_out)

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from ..files import identity
-from ..images import READABLE, WRITABLE
+from ..images import ANIMATED, READABLE, WRITABLE
 
 PICTURE_LIKE = READABLE | {
     *(".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".jxr", ".psd", ".psb", ".xcf", ".ico", ".icns"),
@@ -57,16 +57,16 @@ def pictures_in(
                 yield file
 
 
-def target_names(sources: list[Path]) -> list[Path]:
+def target_names(sources: list[Path], all_frames: bool = False) -> list[Path]:
     """The names of the results of pictures with these relative names, all different.
 
     A name stays the same if its suffix can be written. Otherwise the suffix becomes .png. If that name is taken, or if
     two pictures would get it, .png is appended to the whole name instead: ``a.bmp`` beside ``a.png`` becomes
     ``a.bmp.png``. Names that differ only in case count as the same, because many disks do not tell them apart.
     """
-    wanted = [default_name(source) for source in sources]
+    wanted = [default_name(source, all_frames) for source in sources]
     count = Counter(_folded(name) for name in wanted)
-    used = {_folded(source) for source in sources if default_name(source) == source}
+    used = {_folded(source) for source, name in zip(sources, wanted, strict=True) if name == source}
     names = []
     for source, name in zip(sources, wanted, strict=True):
         if name != source and count[_folded(name)] > 1:
@@ -79,9 +79,14 @@ def target_names(sources: list[Path]) -> list[Path]:
     return names
 
 
-def default_name(source: Path) -> Path:
-    """The name of a picture's result: the picture's own name; a suffix that cannot be written becomes .png."""
-    return source if source.suffix.lower() in WRITABLE else source.with_suffix(".png")
+def default_name(source: Path, all_frames: bool = False) -> Path:
+    """The name of a picture's result: the picture's own name; a suffix that cannot be written becomes .png.
+
+    Args:
+        all_frames: animations are written too.
+    """
+    writable = source.suffix.lower() in WRITABLE or (all_frames and source.suffix.lower() in ANIMATED)
+    return source if writable else source.with_suffix(".png")
 
 
 def _folded(path: Path) -> str:

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 from ..devices import is_out_of_memory
 from ..errors import MemoryShortage, PictureError, SettingsError, WeightsError
 from ..files import errno_of, stays_inside
-from ..images import Picture, read
 from ..progress import Progress
 from .companions import NO_COMPANIONS, Companions
 from .folders import Task
-from .pictures import Result, check_result_target, render, write_result
+from .pictures import Content, Result, check_result_target, read_content, render, write_result
 from .queues import Outcome, Queue, Turn
 
 if TYPE_CHECKING:
@@ -82,8 +81,8 @@ class _Piece:
     """
 
     turn: Turn
-    reading: Future[Picture] | None = None
-    picture: Picture | None = None
+    reading: Future[Content] | None = None
+    picture: Content | None = None
     seconds: float = 0.0
     writing: Future[Result] | None = None
     outcome: Outcome | None = None
@@ -146,8 +145,8 @@ class _Conveyor:
         reading = None if turn.exists else self.reader.submit(self._read, turn.task)
         return _Piece(turn, reading)
 
-    def _read(self, task: Task) -> Picture:
-        return read(task.source, max_pixels=self.stylizer.max_pixels, memory=self.stylizer.memory)
+    def _read(self, task: Task) -> Content:
+        return read_content(task.source, self.companions.saving, self.stylizer.max_pixels, self.stylizer.memory)
 
     def _work(self, piece: _Piece) -> None:
         """Make the result of a piece."""
@@ -214,7 +213,7 @@ class _Conveyor:
 
     # ------------------------------------------------------------------------------------------ when memory is short
 
-    def _content(self, piece: _Piece) -> Picture:
+    def _content(self, piece: _Piece) -> Content:
         """The picture of a piece. If it could not be read beside the others, it is read once more, alone."""
         reading, piece.reading = piece.reading, None  # a piece that kept it would hold the picture to the end
         if reading is not None:
@@ -224,7 +223,7 @@ class _Conveyor:
                 self._make_room()
         return self._read(piece.turn.task)
 
-    def _rendered(self, content: Picture, name: str) -> Picture:
+    def _rendered(self, content: Content, name: str) -> Content:
         """A stylized picture. If memory was short beside the other pictures, it is made once more, alone."""
         try:
             return render(self.stylizer, content, name, self.progress, self.companions)

@@ -55,7 +55,16 @@ class Decoder(nn.Module):
             features of the next finer level, (N, C', 2H, 2W), at least 0; for level 1 the picture (N, 3, H, W), RGB,
             about in [0, 1]: it can overshoot.
         """
-        return self.segments[str(level)](as_weights(features, self)).to(features.dtype)
+        segment, short = self.segments[str(level)], as_weights(features, self)
+        if level > 1:
+            return segment(short).to(features.dtype)
+        return segment[-1](segment[:-1](short).to(segment[-1].weight.dtype)).to(features.dtype)
+
+    @property
+    def exact(self) -> nn.Module:
+        """The layer that draws the picture. It always computes in float32: numbers of bfloat16 lie 1/256 apart above 0.5,
+        so a sky would have bands."""
+        return self.segments["1"][-1]
 
 
 def _segment(channels: int, widths: tuple[int, ...], last: bool) -> nn.Sequential:

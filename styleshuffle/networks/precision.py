@@ -48,9 +48,12 @@ def has_bfloat16() -> bool:
 
 
 def computing_in(net: Network, dtype: torch.dtype) -> Network:
-    """The same network with weights of that type; its inputs and outputs stay float32."""
+    """The same network with weights of that type, except in a layer named `exact`; inputs and outputs stay float32."""
+    exact = getattr(net, "exact", None)
+    kept = set() if exact is None else {id(parameter) for parameter in exact.parameters()}
     for parameter in net.parameters():
-        parameter.data = parameter.data.to(dtype)
+        if id(parameter) not in kept:
+            parameter.data = parameter.data.to(dtype)
     return net
 
 

@@ -105,6 +105,8 @@ class Areas:
         # most are right already, and to pick them out would take longer
         result = changed(largest, None).contiguous()
         result = result.clone() if result.data_ptr() == rows.data_ptr() else result
+        if len(members) == 1:
+            return result.T.unflatten(1, values.shape[1:])
         borders = torch.cat([own.border for number, own in enumerate(members) if number != largest])
         own = members[largest]
         kept = result.index_select(0, own.border).mul_(own.shares)

@@ -21,6 +21,8 @@ from .supply import Supply
 from .tones import luminance
 
 _TONE_WEIGHT = 0.2  # of missing the aimed luminance by a deviation of the style, in units of cosine
+# settings that preparing a style looks at
+_PREPARED_BY = ("levels", "patch_sizes", "descriptor_channels", "tone", "colours")
 _STIR = 0.5  # norm of what a seed adds to unit descriptors
 _DESCRIPTOR_LENGTH = 2  # numbers that describe a patch, for each channel that it is compared by
 
@@ -198,3 +200,8 @@ def prepare_style(
             settings.tone,
         )
     return prepared
+
+
+def prepared_alike(settings: Settings, other: Settings) -> bool:
+    """Whether a style prepared with these settings serves the others too."""
+    return all(getattr(settings, name) == getattr(other, name) for name in _PREPARED_BY)

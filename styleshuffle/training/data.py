@@ -89,16 +89,10 @@ def _cut(path: Path, number: int, side: int, seed: Sequence[int]) -> list[Tensor
 
 
 def read_rgb(path: Path) -> Image.Image | None:
-    """An upright picture in sRGB; None if it cannot be read.
-
-    The file is decoded before `read` gets it: `read` decodes only a single file at a time, because it changes global
-    settings of Pillow, while several threads can decode here.
-    """
+    """An upright picture in sRGB; None if it cannot be read."""
     try:
-        with Image.open(path, formats=[Image.registered_extensions()[suffix] for suffix in READABLE]) as image:
-            image.load()
-            return read(image).pil().convert("RGB")
-    except Exception:  # Pillow can raise nearly any error for a damaged file
+        return read(path).pil().convert("RGB")
+    except PictureError:
         return None
 
 

@@ -194,7 +194,7 @@ REFUSALS = [
     ("content.png", "style.png", ".", 1, "content.png: this is the content picture itself"),
     ("content.png", "style.png", "none/out.png", 1, "there is no folder"),
     ("content.png", "style.png", "there.png/", 1, "there.png: the folder cannot be made"),
-    ("content.png", "style.png", "out.xyz", 2, "-o out.xyz: end it in one of .jpeg, .jpg, .png"),
+    ("content.png", "style.png", "out.xyz", 2, "-o out.xyz: end it in one of "),
     ("content.png", "style.png", "out", 2, "-o out: end it in one of"),
     ("content.png", "style.png", "", 2, "end it in one of"),
     ("-", "style.png", "folder", 2, "-o folder: a picture from standard input has no name"),

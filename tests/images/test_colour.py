@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from picture_files import (
     GREYS,
+    icc,
     noise,
     read_bytes,
     saved,
@@ -15,23 +16,6 @@ from picture_files import (
 from PIL import Image
 
 from styleshuffle.images import read
-
-
-def icc(space, connection, kind, tags):
-    """A version 2 ICC profile from its tags."""
-    white = struct.pack(">4sI3i", b"XYZ ", 0, 63190, 65536, 54061)
-    text = b"desc" + struct.pack(">II", 0, 2) + b"t\0" + bytes(78)
-    tags = {b"wtpt": white, b"desc": text, b"cprt": b"text" + bytes(4) + b"x\0", **tags}
-    table, data = b"", b""
-    start = 128 + 4 + 12 * len(tags)
-    for name, body in tags.items():
-        body += bytes(-len(body) % 4)
-        table += name + struct.pack(">II", start + len(data), len(body))
-        data += body
-    body = struct.pack(">I", len(tags)) + table + data
-    header = struct.pack(">I4sI4s4s4s", 128 + len(body), b"lcms", 0x02400000, kind, space, connection)
-    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
-    return header.ljust(128, b"\0") + body
 
 
 def linear_grey_profile():

@@ -115,9 +115,9 @@ def test_a_palette_picture_without_a_palette():
 
 
 @pytest.mark.parametrize("error", [AssertionError(), RuntimeError("x"), SystemError("y"), KeyError(3), RecursionError()])
-@pytest.mark.parametrize("where", ["_decode", "_identified", "check_decoding"])
+@pytest.mark.parametrize("where", ["reading._decode", "opening._by_pillow", "opening.check_decoding"])
 def test_whatever_a_decoder_raises_is_a_picture_error(monkeypatch, where, error):
-    monkeypatch.setattr(images.reading, where, raising(error))
+    monkeypatch.setattr(f"styleshuffle.images.{where}", raising(error))
     assert "damaged or cut short" in refused(read_bytes, saved(Image.new("RGB", (2, 2)), "PNG"))
 
 

@@ -1,5 +1,9 @@
 """Pictures from Pillow images, tensors and arrays, their sizes, and the way back."""
 
+import io
+import sys
+import types
+
 import numpy as np
 import pytest
 import torch
@@ -158,3 +162,12 @@ def test_to_pil_refusals():
     assert "(3, 2)" in refused(to_pil, torch.zeros(3, 2))
     assert "the alpha" in refused(to_pil, torch.zeros(3, 2, 2), np.zeros((2, 2, 1), np.uint8))
     assert "int64" in refused(to_pil, torch.zeros(3, 2, 2), np.zeros((2, 2), np.int64))
+
+
+def test_a_torch_that_another_thread_is_importing_disturbs_nothing(monkeypatch):
+    """As in the page's server, which reads pictures while its painter loads torch."""
+    monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))  # it has no Tensor yet
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 2), "red").save(buffer, "PNG")
+    buffer.seek(0)
+    assert read(buffer).size == (4, 2)

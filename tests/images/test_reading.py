@@ -177,13 +177,6 @@ def test_32_bit_grey_is_scaled_by_its_largest_value():
     assert read(Image.fromarray(np.array([[0, 50000, 200000]], np.int32))).rgb[0, :, 0].tolist() == [0, 0.25, 1]
 
 
-def test_16_bit_rgb_is_read_at_8_bits_not_clipped():
-    words = np.array([0, 0x1234, 0xFFFF, 0x8000, 0x7FFF, 0xABCD], ">u2").tobytes()
-    picture = read_bytes(png(2, 1, 16, 2, b"\0" + words))
-    assert picture.bits == 8
-    assert abs(picture.rgb[0].astype(int) - [[0, 0x12, 0xFF], [0x80, 0x7F, 0xAB]]).max() <= 1
-
-
 def test_16_bit_rgb_colour_key():
     key = struct.pack(">HHH", 0x1234, 0x5678, 0x9ABC)
     content = png(2, 1, 16, 2, b"\0" + key + bytes(6), chunk(b"tRNS", key))

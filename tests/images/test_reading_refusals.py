@@ -136,7 +136,7 @@ def test_zero_sized_header():
 
 def test_memory_runs_out(monkeypatch):
     content = saved(Image.fromarray(noise()), "PNG")
-    monkeypatch.setattr(images.reading, "_byte_pixels", raising(MemoryError()))
+    monkeypatch.setattr("styleshuffle.images.opening.samples_of", raising(MemoryError()))
     assert "memory" in refused(read_bytes, content)
 
 

@@ -99,7 +99,7 @@ def test_one_content_for_a_folder_of_outputs_is_refused() -> None:
 
 def test_a_folder_without_pictures_is_refused() -> None:
     make("out/a.png", "in/notes.txt")
-    with pytest.raises(PictureError, match=re.escape("in: no picture in this folder; name a folder with .bmp, ")):
+    with pytest.raises(PictureError, match=re.escape("in: no picture in this folder; name a folder with .")):
         pairs("out", "in", "style.png")
 
 

@@ -135,12 +135,12 @@ def test_the_next_is_read_and_the_last_is_written_while_a_picture_is_worked_on(
     """All three at once: each waits here until the other two are at work."""
     together = threading.Barrier(3, timeout=60)
     main = threading.current_thread()
-    read, write = running.read, running.write_result
+    read, write = running.read_content, running.write_result
 
-    def reading(source: Path, **how: Any) -> Picture:
+    def reading(source: Path, *how: Any) -> Any:
         if source == tasks[2].source:
             together.wait()
-        return read(source, **how)
+        return read(source, *how)
 
     def writing(result: Picture, name: str, *how: Any) -> Any:
         if name == str(tasks[0].source):
@@ -152,7 +152,7 @@ def test_the_next_is_read_and_the_last_is_written_while_a_picture_is_worked_on(
         if len(fake.contents) == 2:
             together.wait()
 
-    monkeypatch.setattr(running, "read", reading)
+    monkeypatch.setattr(running, "read_content", reading)
     monkeypatch.setattr(running, "write_result", writing)
     fake.before = staticmethod(working)
     assert states(run(tasks, fake(Settings()))) == ["made"] * 3
@@ -163,18 +163,18 @@ def test_at_most_the_next_picture_is_held_and_the_last(
 ) -> None:
     tasks = [Task(picture(f"photos/{number}.png"), Path(f"out/{number}.png")) for number in range(6)]
     read_so_far: list[Path] = []
-    read = running.read
+    read = running.read_content
 
-    def reading(source: Path, **how: Any) -> Picture:
+    def reading(source: Path, *how: Any) -> Any:
         read_so_far.append(source)
-        return read(source, **how)
+        return read(source, *how)
 
     def working(content: Picture) -> None:
         number = len(fake.contents)
         assert len(read_so_far) <= number + 1  # this picture is the last that is read, or the one after it
         assert len(files("out")) >= number - 2 if Path("out").exists() else number == 1
 
-    monkeypatch.setattr(running, "read", reading)
+    monkeypatch.setattr(running, "read_content", reading)
     fake.before = staticmethod(working)
     assert states(run(tasks, fake(Settings()))) == ["made"] * 6 and len(read_so_far) == 6
 
@@ -194,16 +194,16 @@ def test_what_does_not_fit_beside_the_others_is_made_alone(tasks: list[Task], fa
 def test_what_cannot_be_read_beside_the_others_is_read_alone(
     tasks: list[Task], fake: type[FakeStylizer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, threads = running.read, []
+    read, threads = running.read_content, []
 
-    def reading(source: Path, **how: Any) -> Picture:
+    def reading(source: Path, *how: Any) -> Any:
         if source == tasks[1].source:
             threads.append(threading.current_thread())
             if len(threads) == 1:
                 raise PictureError("short of memory")
-        return read(source, **how)
+        return read(source, *how)
 
-    monkeypatch.setattr(running, "read", reading)
+    monkeypatch.setattr(running, "read_content", reading)
     assert states(run(tasks, fake(Settings()))) == ["made"] * 3
     assert len(threads) == 2 and threads[1] is threading.current_thread()
 

@@ -54,6 +54,15 @@ def test_features_and_pictures_are_near_those_of_float32_and_are_float32(encoder
     assert drawn_half.dtype == torch.float32 and float((drawn - drawn_half).abs().max()) < 0.05
 
 
+def test_a_picture_of_bfloat16_networks_has_no_bands(encoder: VGG, decoder: Decoder) -> None:
+    """Numbers of bfloat16 lie 1/256 apart above 0.5; the picture has finer ones."""
+    ramp = torch.linspace(0.55, 0.9, 64 * 64).view(1, 1, 64, 64).expand(1, 3, 64, 64)
+    short = computing_in(deepcopy(decoder), torch.bfloat16)
+    with torch.inference_mode():
+        drawn = short(encoder(ramp, [1])[1], 1)
+    assert drawn.dtype == torch.float32 and len(drawn[0, 1].unique()) > 2000
+
+
 def test_pictures_differ_little() -> None:
     content = sample_image("content/cat.jpg", (96, 72))
     style = sample_image("style/swirling_night.jpg", (96, 80))
