@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ..errors import PictureError, SettingsError, one_line
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FILM_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif")
 """Of the files that can be written. More can be read: whatever PyAV knows."""
