@@ -20,7 +20,7 @@ from .reshuffle.colours import lightness_of, with_colours_of, with_light_of
 from .reshuffle.evening import Evener
 from .reshuffle.guide import Guide, Wishes
 from .reshuffle.inversion import Inverter
-from .reshuffle.levels import Turn, decode_to_picture, reshuffle
+from .reshuffle.levels import Match, Turn, decode_to_picture, reshuffle
 from .reshuffle.looks import Look, Tones, contrast_of, look_of, mixed_looks, tones_for, with_palette, within_palette
 from .reshuffle.mixing import prepare_styles
 from .reshuffle.moments import Moments, match_moments, moments
@@ -137,6 +137,7 @@ class Pipeline:
         progress: Callable[[Progress], None] | None = None,
         watch: Callable[[Turn], None] | None = None,
         wishes: Wishes | None = None,
+        match: Match | None = None,
     ) -> Tensor:
         """Stylize a content picture in a prepared style.
 
@@ -146,12 +147,13 @@ class Pipeline:
             progress: called after each step; an exception from it stops the work.
             watch: called with the features, votes and nearest-neighbour field of each turn, for study.
             wishes: of the user, place by place.
+            match: finds the fields in another way.
 
         Returns:
             (1, 3, H, W), RGB in [0, 1], on the CPU.
         """
         report = Report(progress, self.settings, self.decoder, self.refine_steps)
-        draft = self._fed_forward(content, style, report, watch, wishes or Wishes())
+        draft = self._fed_forward(content, style, report, watch, wishes or Wishes(), match)
         result, tones, guide = draft.picture, draft.tones, draft.guide
         if self.refine_steps:
             targets, colours = self._targets(draft, style), moments(draft.picture)
@@ -215,6 +217,7 @@ class Pipeline:
         report: Report,
         watch: Callable[[Turn], None] | None,
         wishes: Wishes,
+        match: Match | None = None,
         underpainted: bool = True,
     ) -> Draft:
         picture = to_multiple(self._looked_at(content.to(self.device)))
@@ -232,7 +235,7 @@ class Pipeline:
             self.encoder, picture, optimizer=self.settings.gradient_optimizer, progress=report.inversion
         )
         starts: dict[int, Start] = {}
-        for turn in reshuffle(features, style.levels, decode, self.settings, guide):
+        for turn in reshuffle(features, style.levels, decode, self.settings, guide, match):
             starts[turn.level] = Start(turn.nnf, turn.votes)
             report.turn(turn)
             if watch is not None:

@@ -31,6 +31,7 @@ from .progress import Progress
 from .reporting import rest, scaled
 from .reshuffle.areas import Areas
 from .reshuffle.guide import Wishes
+from .reshuffle.levels import Match, Turn
 from .reshuffle.style import prepared_alike
 from .settings import LEARNED_STEPS, MAX_PIXELS, Settings, settings_from
 
@@ -203,6 +204,8 @@ class Stylizer(Pipeline):
         *,
         mask: Source | None = None,
         strength_mask: Source | None = None,
+        watch: Callable[[Turn], None] | None = None,
+        match: Match | None = None,
     ) -> Picture:
         """A content picture in the chosen style, at the content's size unless `Settings.size` says otherwise.
 
@@ -213,6 +216,7 @@ class Stylizer(Pipeline):
                 shape may not.
             strength_mask: a picture in greys: full strength where it is white, the photograph itself where it is black.
                 Likewise.
+            watch, match: see `Pipeline.apply`.
 
         Returns:
             sRGB as float32, with the content's transparency, bits a channel, profile and metadata. It is within [0, 1],
@@ -236,10 +240,10 @@ class Stylizer(Pipeline):
         wishes = Wishes(self._areas(mask, chosen, work_size), None if strengths is None else strengths[1])
         own = picture.tensor(work_size)
         if size == work_size:
-            result = self.apply(own, prepared, progress, wishes=wishes)
+            result = self.apply(own, prepared, progress, watch, wishes, match)
         else:
             share = (max(work_size) / max(size)) ** 2
-            result = self.apply(own, prepared, progress and scaled(progress, share), wishes=wishes)
+            result = self.apply(own, prepared, progress and scaled(progress, share), watch, wishes, match)
             then = progress and rest(progress, share)
             result = self._enlarged(result, own, picture, size, prepared, wishes, then)
             if self.settings.colours != "style":

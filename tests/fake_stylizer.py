@@ -24,6 +24,7 @@ class FakeStylizer:
 
     def __init__(self, settings: Settings, **networks: Any) -> None:
         self.settings, self.networks, self.styles, self.masks = settings, networks, [], []
+        self.device = "cpu"
         self.memory, self.max_pixels = networks.get("memory"), networks.get("max_pixels", MAX_PIXELS)
         type(self).made.append(self)
 

@@ -25,7 +25,7 @@ FLOORS = {
     "pipeline": 6,
     "enlarging": 7,
     "stylizer": 8,
-    "jobs": 9, "training": 9,
+    "jobs": 9, "training": 9, "video": 9,
     "web": 10,
     "commands": 11,
 }  # fmt: skip

@@ -18,6 +18,7 @@ import click
 from .. import __version__
 from ..errors import PictureError, SettingsError, WeightsError, one_line
 from ..files import identity
+from ..video.film import is_film
 from .console import Command, Console, listing
 from .loading import loading_torch
 from .options import (
@@ -53,6 +54,12 @@ class _Evaluation(Command):
     type=click.Path(),
     help="The style picture; or a folder with a single style for all outputs, or with a style of the same name for each.",
 )
+@click.option(
+    "--beside",
+    metavar="FILM",
+    type=click.Path(),
+    help="Of films: another result of the same content, such as one made with --alone, to measure too.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--plot", metavar="FILE", type=click.Path(), help="Also draw a chart: .png, .jpg, .webp, .tif.")
 @click.option("--overwrite", is_flag=True, help="Replace a chart that exists.")
@@ -77,6 +84,7 @@ def main(
     output: str,
     content: str,
     style: str,
+    beside: str | None,
     as_json: bool,
     plot: str | None,
     overwrite: bool,
@@ -103,6 +111,8 @@ def main(
       smoke         colours that drift where the content is flat, as soft clouds
       brushwork     how rough flat places are: 1 is as the style, less is smoother
       halo          rims along the content's strong edges
+      warp          of a film: flicker, the change from frame to frame that is
+                    not motion; the content's own is beside it
 
     Figures can be compared only if encoder and sizes are the same.
 
@@ -111,15 +121,22 @@ def main(
       styleshuffle-eval out.jpg --content cat.jpg --style style.jpg
       styleshuffle-eval outputs/ --content photos/ --style style.jpg --size 512
       styleshuffle-eval outputs/ --content photos/ --style styles/ --json
+      styleshuffle-eval painted.mp4 --content film.mp4 --style style.jpg
     """
     check_loudness(quiet, verbose)
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    if is_film(output):
+        judging = (encoder, weights, device, size, on_terminal and not quiet, max_pixels)
+        _measure_films(console, judging, [output, *([beside] if beside else [])], content, style, as_json)
+        return
+    if beside is not None:
+        raise click.UsageError(f"--beside is for films, and {output} is not a film; leave it out")
     triples = _triples(console, Path(output), Path(content), Path(style))
     if plot is not None:
         _check_chart(console, Path(plot), overwrite, triples)
     with loading_torch():
         from ..evaluation.judge import Judge
 
-    on_terminal = sys.stderr is not None and sys.stderr.isatty()
     judge = Judge(encoder, weights, device, size, on_terminal and not quiet, max_pixels)
     measured = _measure_all(console, judge, triples)
     levels = judge.levels if measured else []
@@ -171,6 +188,20 @@ def _measure_all(console: Console, judge: Judge, triples: Sequence[Triple]) -> d
         outputs = counted(judge.resized, "such output")
         console.warn(f"{judge.resized[0]}: not the size of its content ({outputs}), which raises cfsd; give --size")
     return measured
+
+
+def _measure_films(
+    console: Console, judging: tuple[Any, ...], results: list[str], content: str, style: str, as_json: bool
+) -> None:
+    """Measure films and print their measures, the content's below."""
+    from ..evaluation.judge import Judge
+    from .film_evaluation import measure_films
+
+    rows = measure_films(console, Judge(*judging), results, content, style)
+    if as_json:
+        click.echo(json.dumps({"films": [{"film": path, **row} for path, row in rows.items()]}, indent=2))
+    else:
+        click.echo(_table({one_line(path): row for path, row in rows.items()}))
 
 
 def _refuse(console: Console, message: str) -> NoReturn:

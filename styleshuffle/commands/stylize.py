@@ -21,6 +21,7 @@ from ..jobs.selection import Selection
 from ..settings import Settings
 from .console import Command, Console
 from .controls import control_options, take_controls
+from .films import film_options, paint_film, take_film
 from .options import (
     ENCODER_WEIGHTS,
     FILE,
@@ -89,6 +90,7 @@ class _Stylize(Command):
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Of a folder leave out such pictures: '*.dng'.")
 @setting_options(_EVERYDAY)
 @control_options
+@film_options
 @device_option
 @precision_option
 @memory_option
@@ -152,6 +154,7 @@ def main(
       styleshuffle -s painting.jpg IMG_1*.jpg -o stylized/
       styleshuffle photos/ styles/ -o results/ --grid sheet.png
       styleshuffle - painting.jpg -o - < photo.jpg > out.png
+      styleshuffle film.mp4 painting.jpg -o painted.mp4
     """
     check_loudness(quiet, verbose)
     for file in weights, decoder, refiner:
@@ -160,7 +163,7 @@ def main(
     with ending_at_once():
         from .. import images  # noqa: F401 - numpy and Pillow, whose import is no place for an exception
     contents, styles = _arguments(content, styles, named_styles)
-    controls = take_controls(values)
+    controls, film = take_controls(values), take_film(values)
     settings = Settings(**values)
     controls.check(content, styles, settings)
     if len(contents) > 1 and controls.grid is not None:
@@ -173,12 +176,15 @@ def main(
     selection, streamed = Selection(include, exclude), _streamed(content, styles, max_pixels, memory)
     asked = (console, content, styles, output, settings, {**place, **networks}, overwrite, controls, saving)
     request = Request(*asked, selection, contents[1:], streamed)
-    shared = os.path.isdir(content) and controls.grid is None
+    moving = film.means_film(content, output, all_frames)
+    shared = os.path.isdir(content) and controls.grid is None and not moving
     if silent_worker() and not shared:
         return
     if controls.save_settings is not None:
         save_settings(controls.save_settings, settings, overwrite)
-    if controls.grid is not None:
+    if moving:
+        paint_film(request, film)
+    elif controls.grid is not None:
         paint_sheet(request)
     elif len(contents) > 1:
         paint_files(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import PictureError
 from ..images import READABLE, SaveOptions
@@ -31,7 +32,7 @@ class Companions:
     recipe: Recipe | None = None
     saving: SaveOptions = DEFAULTS
 
-    def masks_of(self, content: str) -> dict[str, Path]:
+    def masks_of(self, content: str) -> dict[str, Any]:
         """The masks of a content, as arguments of `Stylizer.render`.
 
         Raises:

@@ -163,7 +163,7 @@ def _animated(content: Content, target: Path) -> bool:
 
 
 def _rendered_frames(
-    stylizer: Stylizer, content: Animation, progress: Callable[[Progress], None] | None, masks: dict[str, Path]
+    stylizer: Stylizer, content: Animation, progress: Callable[[Progress], None] | None, masks: dict[str, Any]
 ) -> Animation:
     count, frames = len(content.frames), []
     for number, frame in enumerate(content.frames):

@@ -137,7 +137,7 @@ def test_frames_that_the_format_does_not_hold(fake, here):
         ".jpg files hold no animation"
         in make(fake, here, "--all-frames", content="in.gif", output="out.jpg", code=1).stderr
     )
-    assert "end it in one of" in make(fake, here, content="in.gif", output="out.gif", code=2).stderr
+    assert "end it in one of" in make(fake, here, content="content.png", output="out.gif", code=2).stderr
 
 
 # --------------------------------------------------------------------------------------------------- by the real networks
