@@ -119,7 +119,8 @@ def _outcome(content: bytes) -> tuple[int, str]:
         return 2, f"{type(error).__name__}: {error}"
     rgb, alpha = picture.rgb, picture.alpha
     good = rgb.shape[2:] == (3,) and rgb.dtype in (np.uint8, np.uint16, np.float32) and rgb.size > 0
-    good = good and (rgb.dtype != np.float32 or bool(rgb.min() >= 0 and rgb.max() <= 1))
+    beyond = 4 if picture.profile else 0  # a profile may be wider than sRGB
+    good = good and (rgb.dtype != np.float32 or bool(rgb.min() >= -beyond and rgb.max() <= 1 + beyond))
     good = good and (alpha is None or alpha.shape == rgb.shape[:2])
     return (1, "") if good else (3, f"pixels {rgb.shape} {rgb.dtype}")
 

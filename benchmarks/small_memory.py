@@ -87,7 +87,7 @@ def outcome(folder: Path, name: str, gigabytes: float, group: Path | None) -> st
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, env=environment)
     lines, made = done.stderr.splitlines(), len([path for path in (folder / "out").rglob("*") if path.is_file()])
     said = " ".join(lines[-1:]).replace(str(folder), "...")
-    if done.returncode not in (0, 1) or "Traceback" in done.stderr:
+    if done.returncode not in (0, 1, 2) or "Traceback" in done.stderr:
         return f"fault: exit code {done.returncode}: {said}"
     if name == "all":
         good = len(lines) == 1 or (lines and lines[-1].startswith(f"{made} stylized"))

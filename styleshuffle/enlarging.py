@@ -21,9 +21,8 @@ from torch import Tensor
 from .devices import is_out_of_memory
 from .images import Picture
 from .pipeline import Pipeline, PreparedStyle, to_multiple
-from .reshuffle.areas import Areas
 from .reshuffle.filters import blurred
-from .reshuffle.guide import Guide
+from .reshuffle.guide import Guide, Wishes
 from .reshuffle.levels import decode_to_picture, reshuffle
 from .reshuffle.parts import PartMatcher
 from .reshuffle.refinement import refine_by_network
@@ -53,17 +52,17 @@ class Enlarger:
         style: prepared, of the painting.
         painting: (3, h, w), RGB in [0, 1].
         content: at the painting's size, (1, 3, h, w), RGB in [0, 1].
-        areas: of the content, at that size; None for a single area.
+        wishes: of the user, at that size.
     """
 
     def __init__(
-        self, pipeline: Pipeline, style: PreparedStyle, painting: Tensor, content: Tensor, areas: Areas | None = None
+        self, pipeline: Pipeline, style: PreparedStyle, painting: Tensor, content: Tensor, wishes: Wishes
     ) -> None:
         self.pipeline, self.style, self.device = pipeline, style, pipeline.device
         self.settings = _settings_for_parts(pipeline.settings)
         features = self._encoded(painting[None].to(self.device))
-        self.areas = areas
-        self.matcher = PartMatcher(features, style.levels, self.settings, areas)
+        self.wishes = wishes.to(self.device)
+        self.matcher = PartMatcher(features, style.levels, self.settings, self.wishes.areas)
         self.structure = structure(self._encoded(content.to(self.device))[LEVELS[0]])
         contrast = luminance(painting).std() / luminance(content[0]).std().clamp_min(1e-3)
         self.noise = noise_of(_NOISE_SIDE, _NOISE_SIDE, self.settings.seed)
@@ -129,16 +128,11 @@ class Enlarger:
             drawn = with_floor(drawn, self.pipeline.soft * self.settings.noise / 255, self._noise(tile))
         picture = to_multiple(drawn[None])
         room = to_multiple(whole[None, None].expand(1, 3, -1, -1))[0, 0]
-        areas = None if self.areas is None else self._areas(tile, size, (picture.shape[2], picture.shape[3]))
-        guide = Guide(None, luminance(picture[0]), room, areas)
+        rows, columns = (range(span.start, span.stop) for span in (tile.rows, tile.columns))
+        wishes = self.wishes.part(rows, columns, size).extended((picture.shape[2], picture.shape[3]))
+        guide = Guide(None, luminance(picture[0]), room, wishes.areas, wishes.strength)
         painted = self._repainted(picture, guide)[:, :height, :width]
         return (painted + blurred(enlarged - painted, _STROKE)).clamp_(0, 1).cpu()
-
-    def _areas(self, tile: Tile, size: tuple[int, int], grid: tuple[int, int]) -> Areas:
-        """The areas of a tile, its edges repeated up to a grid."""
-        assert self.areas is not None
-        rows, columns = (range(span.start, span.stop) for span in (tile.rows, tile.columns))
-        return self.areas.part(rows, columns, size).extended(grid)
 
     def _noise(self, tile: Tile) -> Tensor:
         rows, columns = (torch.arange(span.start, span.stop) % _NOISE_SIDE for span in (tile.rows, tile.columns))

@@ -23,7 +23,8 @@ from .reshuffle.inversion import Inverter
 from .reshuffle.levels import Match, Turn, decode_to_picture, reshuffle
 from .reshuffle.looks import Look, Tones, contrast_of, look_of, mixed_looks, tones_for, with_palette, within_palette
 from .reshuffle.mixing import prepare_styles
-from .reshuffle.moments import match_moments, moments
+from .reshuffle.moments import Moments, match_moments, moments
+from .reshuffle.nnf import grid_of
 from .reshuffle.refinement import refine_by_gradient, refine_by_network
 from .reshuffle.structure import noise_of, structure, with_floor
 from .reshuffle.style import StyleLevel, prepare_style
@@ -160,15 +161,9 @@ class Pipeline:
             del draft  # the votes are large, and only the start needs them
             for number, result in enumerate(steps, start=1):
                 report.refinement(number, result)
-            result = self._rimless(result, guide)
-            if self.steps_by_kind[0]:
-                result = torch.lerp(result, match_moments(result, colours), _COLOURS_BACK).clamp_(0, 1)
-                result = with_palette(result, tones, guide.areas, _PALETTE_BACK * self._palette_share).clamp_(0, 1)
+            result = self._finished(result, guide, tones, style, colours if self.steps_by_kind[0] else None)
         else:
-            result = self._rimless(result, guide)
-        result = self._brushed(result, guide, style)
-        if self.settings.palette:
-            result = within_palette(result, tones, guide.areas, self.soft).clamp_(0, 1)
+            result = self._finished(result, guide, tones, style, None)
         return self.with_kept_colours(result[None, :, : content.shape[2], : content.shape[3]].cpu(), content)
 
     @torch.inference_mode()
@@ -226,15 +221,16 @@ class Pipeline:
         underpainted: bool = True,
     ) -> Draft:
         picture = to_multiple(self._looked_at(content.to(self.device)))
-        wishes = wishes.extended((picture.shape[2], picture.shape[3]))
+        wishes = wishes.to(self.device).extended((picture.shape[2], picture.shape[3]))
         tones = tones_for(picture[0], style.looks, wishes.areas, toned=self.settings.tone > 0)
         evener = Evener(picture[0]) if self.settings.evening or self.settings.tone else None
         underpainted = underpainted and bool(self.settings.strokes) and min(picture.shape[2:]) >= LEAST_SIDE
-        features = self._encoded(self._with_floor(picture), [self._structure_level] if underpainted else None)
-        guide = Guide(evener, tones.aim, self._structure(features), wishes.areas)
+        noisy = self._with_floor(picture, wishes)
+        features = self._encoded(noisy, [self._structure_level] if underpainted else None)
+        guide = Guide(evener, tones.aim, self._structure(features), wishes.areas, wishes.strength)
         if underpainted:
             picture = self._laid_in(picture, style, guide, wishes)
-            features = self._encoded(self._with_floor(picture))
+            features = self._encoded(self._with_floor(picture, wishes))
         decode = self.decoder or Inverter(
             self.encoder, picture, optimizer=self.settings.gradient_optimizer, progress=report.inversion
         )
@@ -252,12 +248,13 @@ class Pipeline:
         """What of a picture (1, 3, H, W) is stylized: all of it, or its lightness."""
         return lightness_of(picture[0])[None] if self.settings.colours == "luminance" else picture
 
-    def _with_floor(self, picture: Tensor) -> Tensor:
+    def _with_floor(self, picture: Tensor, wishes: Wishes) -> Tensor:
         """A picture (1, 3, H, W) with noise where it is flat."""
         if not self.settings.noise:
             return picture
         noise = noise_of(picture.shape[2], picture.shape[3], self.settings.seed)
         noisy = with_floor(picture[0], self.soft * self.settings.noise / 255, noise)
+        noisy = self._softened(picture[0], noisy, Guide(strength=wishes.strength))
         return noisy[None].contiguous(memory_format=torch.channels_last)
 
     def _laid_in(self, picture: Tensor, style: PreparedStyle, guide: Guide, wishes: Wishes) -> Tensor:
@@ -270,6 +267,7 @@ class Pipeline:
         half = self._fed_forward(halved(picture), style, silent, None, wishes.halved(), underpainted=False)
         painting = half.picture[:, : height // 2, : width // 2]
         strokes = laid_in(picture[0], painting, structure, self.soft * self.settings.strokes)
+        strokes = self._softened(picture[0], strokes, guide)
         return strokes[None].contiguous(memory_format=torch.channels_last)
 
     def _structure(self, features: dict[int, Tensor]) -> Tensor | None:
@@ -286,6 +284,7 @@ class Pipeline:
 
     def _coloured(self, picture: Tensor, guide: Guide, tones: Tones) -> Tensor:
         """A decoded picture (3, H, W), even in its tones and with its share of the palette."""
+        decoded = picture
         if guide.evener is not None:
             if guide.aim is not None:
                 missing = guide.evener.wide(guide.aim - luminance(picture), guide.areas)
@@ -294,7 +293,30 @@ class Pipeline:
                 picture = guide.evener.picture(picture, self.soft * self.settings.evening, guide.areas)
         if self._palette_share:
             picture = with_palette(picture, tones, guide.areas, self._palette_share)
-        return picture.clamp(0, 1)
+        return self._softened(decoded, picture, guide).clamp(0, 1)
+
+    def _finished(
+        self, picture: Tensor, guide: Guide, tones: Tones, style: PreparedStyle, colours: Moments | None
+    ) -> Tensor:
+        """A picture (3, H, W) after its refinement, without rims, and with brushwork in colours of the style.
+
+        Args:
+            colours: moments before steps of the network, which make colours paler; None if it took none.
+        """
+        result = self._rimless(picture, guide)
+        if colours is not None:
+            result = torch.lerp(result, match_moments(result, colours), _COLOURS_BACK).clamp_(0, 1)
+            result = with_palette(result, tones, guide.areas, _PALETTE_BACK * self._palette_share).clamp_(0, 1)
+        result = self._brushed(result, guide, style)
+        if self.settings.palette:
+            result = within_palette(result, tones, guide.areas, self.soft).clamp_(0, 1)
+        return self._softened(picture, result, guide)
+
+    def _softened(self, before: Tensor, after: Tensor, guide: Guide) -> Tensor:
+        """A change of a picture (3, H, W) as far as the strength at each place asks for it."""
+        if guide.strength is None or not self.soft:
+            return after
+        return torch.lerp(before, after, guide.soft(self.settings.strength, grid_of(before)) / self.soft)
 
     def _rimless(self, picture: Tensor, guide: Guide) -> Tensor:
         """A picture (3, H, W) without halos along the content's edges."""

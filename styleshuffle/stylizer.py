@@ -18,6 +18,7 @@ from .enlarging import TILES, Enlarger, enlarged_within
 from .errors import SettingsError, WeightsError
 from .guides import Chosen, Styles, read_styles
 from .images import Picture, fit_size, from_result, read, read_regions, read_strength
+from .images.masks import name_of
 from .keeping import Kept
 from .memory import parse_memory
 from .networks.decoder import load_compact_decoder, load_decoder
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
+_FADING = 0.2  # of a strength mask, below which a result fades into the photograph
 _STYLE_SIZES_KEPT = 4  # a folder often holds portrait and landscape pictures
 
 
@@ -233,9 +235,9 @@ class Stylizer(Pipeline):
         styles, kept = style
         chosen = styles.chosen(self.settings)
         self._check_memory(size, work_size, chosen, kept)
-        strengths = None if strength_mask is None else read_strength(strength_mask, size)
+        strengths = None if strength_mask is None else _strengths(strength_mask, (size, work_size))
         prepared = self._prepared_style(chosen, kept, work_size)
-        wishes = Wishes(self._areas(mask, chosen, work_size))
+        wishes = Wishes(self._areas(mask, chosen, work_size), None if strengths is None else strengths[1])
         own = picture.tensor(work_size)
         if size == work_size:
             result = self.apply(own, prepared, progress, watch, wishes, match)
@@ -247,7 +249,9 @@ class Stylizer(Pipeline):
             if self.settings.colours != "style":
                 result = self.with_kept_colours(as_floats(result), picture.tensor(size))
         if strengths is not None:
-            result = torch.lerp(picture.tensor(size), as_floats(result), torch.from_numpy(strengths))
+            # the weakest strengths fade into the photograph itself, which no network draws exactly
+            fading = (strengths[0] / _FADING).clamp_(max=1)
+            result = torch.lerp(picture.tensor(size), as_floats(result), fading * fading * (3 - 2 * fading))
         return picture.passed_on(from_result(result, picture.alpha, picture.bits), 1 - self.soft)
 
     def _enlarged(
@@ -267,7 +271,7 @@ class Stylizer(Pipeline):
         """
         if not Enlarger.works_with(self):
             return F.interpolate(painting, (size[1], size[0]), mode="bicubic", antialias=True).clamp_(0, 1)
-        enlarger = Enlarger(self, style, painting[0], own, wishes.areas)
+        enlarger = Enlarger(self, style, painting[0], own, wishes)
         tiles = [tile for tile in TILES if tile <= self._tile(size)]
         return enlarged_within(enlarger, painting[0], content, size, progress, tiles)[None]
 
@@ -338,6 +342,13 @@ class Stylizer(Pipeline):
 def stylize(content: Source, style: Source | Sequence[Source], **settings: Any) -> Image:
     """Stylize a picture; returns a Pillow image. Takes the arguments of `Stylizer`, and settings by name."""
     return Stylizer(**settings).set_style(style).stylize(content)
+
+
+def _strengths(mask: Source, sizes: Sequence[tuple[int, int]]) -> list[Tensor] | None:
+    """A strength mask (H, W), 0 to 1, at each of the sizes (width, height); None for a mask that is white."""
+    picture = mask if isinstance(mask, Picture) else read(mask)
+    strengths = [torch.from_numpy(read_strength(picture, size, name_of(mask))) for size in sizes]
+    return strengths if float(strengths[0].min()) < 1 else None
 
 
 def as_floats(pictures: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ PAGES = {
     for name in (
         "README.md",
         "docs/method.md",
+        "docs/controls.md",
         "docs/figures.md",
         "docs/formats.md",
         "docs/evaluation.md",

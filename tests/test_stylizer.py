@@ -249,6 +249,25 @@ def test_black_of_a_strength_mask_keeps_the_photograph_and_white_the_whole_style
     assert (result[:, 48:] != np.asarray(content)[:, 48:]).any(2).mean() > 0.9
 
 
+def test_a_white_strength_mask_changes_no_byte(stylizer: Stylizer, content: Image.Image) -> None:
+    white = Image.new("L", content.size, 255)
+    assert stylizer.stylize(content, strength_mask=white).tobytes() == stylizer.stylize(content).tobytes()
+
+
+def test_grey_is_a_lower_strength_and_no_mixture_of_two_pictures(content: Image.Image, style: Image.Image) -> None:
+    grey = Image.new("L", content.size, 153)  # 60 % of strength 0.8
+    masked = with_settings(style, strength=0.8).stylize(content, strength_mask=grey)
+    low, full = (with_settings(style, strength=strength).stylize(content) for strength in (0.48, 0.8))
+    assert psnr(masked, low) > psnr(full, low) + 5
+
+
+def test_a_strength_mask_holds_in_an_enlarged_result(content: Image.Image, style: Image.Image) -> None:
+    large = with_settings(style, size=160, work_size=64)
+    result = np.asarray(large.stylize(content, strength_mask=half_mask(content.size)))
+    original = np.asarray(content.resize((160, 120), Image.Resampling.LANCZOS))
+    assert (result[:, :77] == original[:, :77]).all() and (result[:, 84:] != original[:, 84:]).any(2).mean() > 0.9
+
+
 def test_a_strength_mask_of_another_size_serves(stylizer: Stylizer, content: Image.Image) -> None:
     result = np.asarray(stylizer.stylize(content, strength_mask=half_mask((48, 36))))
     assert (result[:, :46] == np.asarray(content)[:, :46]).all()

@@ -224,6 +224,9 @@ class Command(click.Command):
             raise
         except KeyboardInterrupt:
             ctx.exit(128 + signal.SIGINT)
+        except MemoryShortage as error:  # one line: the way to write the command is not at fault
+            console.error(error)
+            ctx.exit(2)
         except SettingsError as error:
             raise click.UsageError(in_options(str(error)), ctx) from None
         except Exception as error:

@@ -99,11 +99,11 @@ def check_pixels(size: tuple[int, int], name: str, max_pixels: int) -> None:
 
 
 def check_header(file: BinaryIO, name: str, max_pixels: int) -> None:
-    """Refuse a WebP file with too many pixels. Pillow before 12 makes room for it as soon as it opens the file."""
+    """Refuse a WebP file that is too large. Pillow makes room for its pixels as soon as it opens the file."""
     size = _webp_size(file.read(30))
     file.seek(0)
     if size is not None:
-        check_pixels(size, name, max_pixels)
+        check_needed(size, size[0] * size[1] * min(_WEBP_BYTES.values()), name, max_pixels)
 
 
 def check_decoding(image: Image.Image, name: str, max_pixels: int, memory: int | None = None) -> None:

@@ -59,7 +59,7 @@ def read_strength(source: Source, size: tuple[int, int], name: str = "") -> np.n
         PictureError: the mask cannot be read, or has another shape.
     """
     picture = source if isinstance(source, Picture) else read(source)
-    check_shape(picture.size, size, name or _name_of(source))
+    check_shape(picture.size, size, name or name_of(source))
     values = picture.rgb.astype(np.float32).mean(2)
     if picture.rgb.dtype == np.uint8:
         values /= 255
@@ -85,7 +85,7 @@ def read_regions(source: Source, name: str = "", like: tuple[int, int] | None = 
         PictureError: the picture cannot be read, has another shape, or has no or too many regions.
     """
     picture = source if isinstance(source, Picture) else read(source)
-    name = name or _name_of(source)
+    name = name or name_of(source)
     if like is not None:
         check_shape(picture.size, like, name)
     rgb = picture.rgb if picture.rgb.dtype == np.uint8 else np.round(picture.rgb * 255).astype(np.uint8)
@@ -135,7 +135,8 @@ def hex_colour(colour: np.ndarray) -> str:
     return "#" + "".join(f"{int(value):02x}" for value in colour)
 
 
-def _name_of(source: object) -> str:
+def name_of(source: object) -> str:
+    """The name of a mask in messages: its path, if it has one."""
     return path_name(source) if not isinstance(source, Picture | np.ndarray) else "the mask"
 
 

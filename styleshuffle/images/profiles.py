@@ -23,6 +23,7 @@ _SRGB_TO_D50 = np.array(
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _D50 = np.array([0.9642, 1.0, 0.8249])
 
+_WIDEST = 3.0  # number of a matrix to sRGB; that of ProPhoto has 2.03, and what goes beyond is damage
 _PARAMETERS = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}  # of the kinds of a parametric curve
 
 
@@ -155,7 +156,10 @@ def _made(curves: tuple[Curve, Curve, Curve], to_d50: np.ndarray) -> MatrixProfi
     white = matrix.sum(1)
     if np.isfinite(white).all() and abs(white - 1).max() < 0.02:
         matrix = matrix / white[:, None]  # profiles round their numbers, but grey shall stay grey
-    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-6:
+    if not np.isfinite(matrix).all() or abs(matrix).max() > _WIDEST or abs(np.linalg.det(matrix)) < 1e-6:
+        return None
+    ends = np.array([curve.light(np.linspace(0, 1, 9)) for curve in curves])
+    if not np.isfinite(ends).all() or ends.min() < -1 or ends.max() > 2:
         return None
     return MatrixProfile(curves, matrix)
 

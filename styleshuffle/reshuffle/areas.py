@@ -70,16 +70,17 @@ class Areas:
         """The places of each area."""
         return self._once("members", grid, lambda: self._members(grid))
 
+    def to(self, device: torch.device) -> Areas:
+        """On a device."""
+        return Areas(self.index.to(device), self.takes)
+
     def extended(self, grid: Grid) -> Areas:
         """Areas of a picture whose right and lower edges are repeated up to a size."""
         return Areas(enlarged(self.index, grid), self.takes)
 
     def part(self, rows: range, columns: range, size: Grid) -> Areas:
         """Areas of a part of the picture, enlarged to a size (height, width)."""
-        (height, width), device = self.index.shape, self.index.device
-        y = torch.tensor(rows, device=device) * height // size[0]
-        x = torch.tensor(columns, device=device) * width // size[1]
-        return Areas(self.index[y[:, None], x], self.takes)
+        return Areas(part_of(self.index, rows, columns, size), self.takes)
 
     def halved(self) -> Areas:
         """Areas of the picture at half its size."""
@@ -147,10 +148,17 @@ class Areas:
 
 
 def enlarged(index: Tensor, grid: Grid) -> Tensor:
-    """Numbers (h, w) of a picture whose right and lower edges are repeated up to a size."""
+    """A map (h, w) of a picture whose right and lower edges are repeated up to a size."""
     rows = torch.arange(grid[0], device=index.device).clamp_(max=index.shape[0] - 1)
     columns = torch.arange(grid[1], device=index.device).clamp_(max=index.shape[1] - 1)
     return index[rows][:, columns]
+
+
+def part_of(values: Tensor, rows: range, columns: range, size: Grid) -> Tensor:
+    """A part of a map (h, w) that is enlarged to a size (height, width), each place as the nearest."""
+    y = torch.tensor(rows, device=values.device) * values.shape[0] // size[0]
+    x = torch.tensor(columns, device=values.device) * values.shape[1] // size[1]
+    return values[y[:, None], x]
 
 
 def labels_on(index: Tensor, count: int, grid: Grid) -> Tensor:

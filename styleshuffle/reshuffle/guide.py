@@ -6,13 +6,15 @@ a mask, belongs here too: the guide says how much a place may take from the styl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..settings import LevelSettings
-from .areas import Areas
+from .areas import Areas, enlarged, part_of
 from .evening import Evener
 from .nnf import Grid
 
@@ -23,17 +25,28 @@ class Wishes:
 
     Attributes:
         areas: that take from their own regions of the style; None for a single area.
+        strength: how much of the strength that is set holds at each place, (H, W), 0 to 1; None is 1 everywhere.
     """
 
     areas: Areas | None = None
+    strength: Tensor | None = None
+
+    def to(self, device: torch.device) -> Wishes:
+        """On a device."""
+        return Wishes(self.areas and self.areas.to(device), _changed(self.strength, lambda own: own.to(device)))
 
     def extended(self, grid: Grid) -> Wishes:
         """For the picture whose right and lower edges are repeated up to a size."""
-        return Wishes(None if self.areas is None else self.areas.extended(grid))
+        return Wishes(self.areas and self.areas.extended(grid), _changed(self.strength, lambda own: enlarged(own, grid)))
 
     def halved(self) -> Wishes:
         """For the picture at half its size."""
-        return Wishes(None if self.areas is None else self.areas.halved())
+        return Wishes(self.areas and self.areas.halved(), _changed(self.strength, lambda own: own[::2, ::2]))
+
+    def part(self, rows: range, columns: range, size: Grid) -> Wishes:
+        """For a part of the picture, enlarged to a size (height, width)."""
+        strength = _changed(self.strength, lambda own: part_of(own, rows, columns, size))
+        return Wishes(self.areas and self.areas.part(rows, columns, size), strength)
 
 
 @dataclass(frozen=True)
@@ -44,13 +57,14 @@ class Guide:
         evener: evens votes along the content; None leaves them.
         aim: luminance (H, W) that each place is to have, of the whole picture; None looks at features only.
         structure: how much structure there is, (h, w) on the grid of some level, 0 to 1; None is 1 everywhere.
-        areas: that are treated each for itself, of the whole picture; None for a single area.
+        areas, strength: see `Wishes`.
     """
 
     evener: Evener | None = None
     aim: Tensor | None = None
     structure: Tensor | None = None
     areas: Areas | None = None
+    strength: Tensor | None = None
 
     def takes_on(self, grid: Grid) -> Tensor | None:
         """The region of the style that each place takes from, on the grid of a level."""
@@ -76,11 +90,31 @@ class Guide:
         return None if structure is None or not contiguity else contiguity * (1 - structure)
 
     def content_weight(self, here: LevelSettings, grid: Grid) -> float | Tensor:
-        """The content's share in a level's blend: a number, or (H, W) where it depends on the content's structure."""
+        """The content's share in a level's blend: a number, or (H, W) where it depends on the place."""
         structure = self.structure_on(grid)
+        weight = self.faded(here.content_weight, grid)
         if structure is None:
-            return here.content_weight
-        return here.flat_weight + (here.content_weight - here.flat_weight) * structure
+            return weight
+        flat = self.faded(here.flat_weight, grid)
+        return flat + (weight - flat) * structure
+
+    def encoder_blend(self, here: LevelSettings, grid: Grid) -> float | Tensor:
+        """How much of the content in a level's blend is the encoder's own: a number, or (H, W)."""
+        return here.encoder_blend if here.coarsest else self.faded(here.encoder_blend, grid)
+
+    def faded(self, weight: float, grid: Grid) -> float | Tensor:
+        """A weight of the content that holds at the strength that is set: what it is where less strength is wanted."""
+        return weight if self.strength is None else weight ** averaged(self.strength, grid).square()
+
+    def soft(self, strength: float, grid: Grid) -> float | Tensor:
+        """The share of a change that goes all the way from strength 0.5 on: a number, or (H, W)."""
+        if self.strength is None:
+            return min(1.0, 2 * strength)
+        return (2 * strength * averaged(self.strength, grid)).clamp_(max=1)
+
+
+def _changed(values: Tensor | None, change: Callable[[Tensor], Tensor]) -> Tensor | None:
+    return None if values is None else change(values)
 
 
 def averaged(values: Tensor, grid: Grid) -> Tensor:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from ..settings import LevelSettings, Settings
-from .areas import Areas
 from .balance import balanced
 from .guide import Guide
 from .matching import counted, improve, match_first, settled
@@ -56,15 +55,16 @@ class Turn:
     share: float
 
 
-def recolour(content: Tensor, style: StyleLevel, settings: Settings, areas: Areas | None = None) -> Tensor:
+def recolour(content: Tensor, style: StyleLevel, settings: Settings, guide: Guide | None = None) -> Tensor:
     """Content features (C, H, W) as they are blended in: with the style's mean and covariance, or as they are.
 
     Args:
-        areas: of the content, which take the moments of their regions of the style.
+        guide: of the content, whose areas take the moments of their regions of the style.
     """
-    share = min(1.0, 2 * settings.strength) if settings.recolour else 0.0
-    if not share:
+    if not settings.recolour or not settings.strength:
         return content
+    guide = guide or Guide()
+    share, areas = guide.soft(settings.strength, grid_of(content)), guide.areas
     if areas is None:
         return torch.lerp(content, match_moments(content, style.moments), share)
 
@@ -120,8 +120,8 @@ def reshuffle(
     for level in settings.levels:
         here, patterns, own = settings.at(level), style[level], content[level]
         weight = guide.content_weight(here, grid_of(own))
-        base = own if coarser is None else torch.lerp(coarser, own, here.encoder_blend)
-        target = recolour(base, patterns, settings, guide.areas)
+        base = own if coarser is None else torch.lerp(coarser, own, guide.encoder_blend(here, grid_of(own)))
+        target = recolour(base, patterns, settings, guide)
         features = target
         for turn in range(here.turns):
             nnf = match(features, patterns, nnf, here, turn == 0, settings, guide)

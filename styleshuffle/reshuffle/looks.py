@@ -92,7 +92,7 @@ def tones_for(picture: Tensor, looks: Sequence[Look], areas: Areas | None, toned
     index = areas.index
     insides = [light[index == number] for number in range(len(own))]
     palettes = tuple(
-        palette_for(inside, look.palette) if len(inside) else look.palette
+        palette_for(inside, look.palette, light) if len(inside) else look.palette
         for inside, look in zip(insides, own, strict=True)
     )
     aimed = areas.apply(light[None], lambda number, inside, members: aim(members, palettes[number], inside))
@@ -107,9 +107,8 @@ def with_palette(picture: Tensor, tones: Tones, areas: Areas | None, share: floa
     parts = [max(_LEAST_SAMPLE, SAMPLE * size // sum(sizes)) for size in sizes]  # together as costly as one area
 
     def matched(number: int, inside: Tensor, members: Tensor) -> Tensor:
-        palette = tones.palettes[number]
-        part = parts[number]
-        return match_palette(members, palette[:, :: -(-palette.shape[1] // part)], share, part)
+        palette, own = (some[:, :: -(-some.shape[1] // parts[number])] for some in (tones.palettes[number], inside))
+        return match_palette(members, palette, share, own)
 
     return areas.apply(picture, matched)
 

@@ -33,17 +33,20 @@ def picked(pixels: Tensor, share: float) -> Tensor:
     return pixels[:, torch.arange(count, device=pixels.device) * pixels.shape[1] // count]
 
 
-def match_palette(picture: Tensor, palette: Tensor, share: float, sample: int = SAMPLE) -> Tensor:
+def match_palette(picture: Tensor, palette: Tensor, share: float, whole: Tensor | None = None) -> Tensor:
     """A picture (3, H, W) whose colours have gone that share of their way, 0 to 1, to the distribution of a palette's.
 
     Args:
         palette: of `palette_of`.
-        sample: pixels that quantiles are taken from.
+        whole: pixels (3, n) whose distribution is to become the palette's, if it is not that of the picture's.
     """
     moved = picture.flatten(1)
+    sample = None if whole is None else palette_of(whole)
     for axes in _axes(picture.device):
         along, wanted = axes @ moved, axes @ palette
-        moved = axes.T @ _matched(along, wanted, sample)
+        here = along[:, :: -(-along.shape[1] // SAMPLE)].contiguous() if sample is None else axes @ sample
+        moved = axes.T @ _matched(along, here, wanted)
+        sample = None if sample is None else axes.T @ _matched(here, here, wanted)
     return torch.lerp(picture, moved.view_as(picture), share)
 
 
@@ -70,10 +73,9 @@ def _axes(device: torch.device) -> list[Tensor]:
     return [axes.to(device) for axes in (torch.eye(3, dtype=torch.float32, device="cpu"), *turned)]
 
 
-def _matched(values: Tensor, wanted: Tensor, count: int) -> Tensor:
-    """Each of the values (3, n) moved to its quantile of those that are wanted (3, n'), row by row."""
+def _matched(values: Tensor, sample: Tensor, wanted: Tensor) -> Tensor:
+    """Each of the values (3, n) moved from its quantile of a sample to that of those that are wanted, row by row."""
     shares = torch.linspace(0, 1, _QUANTILES, dtype=values.dtype, device=values.device)
-    sample = values[:, :: -(-values.shape[1] // count)].contiguous()
     here = sample.quantile(shares, dim=1).T.contiguous()
     there = wanted.quantile(shares, dim=1).T.contiguous()
     low, high = here[:, :1], here[:, -1:]

@@ -100,7 +100,7 @@ class MatchedTargets(Targets):
             self.features[level] = self._target(level, votes)
 
     def _target(self, level: int, votes: Tensor) -> Tensor:
-        aim = recolour(self.content[level], self.style[level], self.settings, self.guide.areas)
+        aim = recolour(self.content[level], self.style[level], self.settings, self.guide)
         return torch.lerp(votes, aim, self.shares[level])
 
 
@@ -140,7 +140,8 @@ def content_share(level: int, settings: Settings, guide: Guide, grid: Grid) -> f
     share: float | Tensor = 1.0
     for coarser in range(settings.levels[0], level - 1, -1):
         here = settings.at(coarser)
-        share = guide.content_weight(here, grid) * (here.encoder_blend + (1 - here.encoder_blend) * share)
+        blend = guide.encoder_blend(here, grid)
+        share = guide.content_weight(here, grid) * (blend + (1 - blend) * share)
     return share
 
 

@@ -32,9 +32,14 @@ def in_order(palette: Tensor) -> Tensor:
     return palette[:, luminance(palette).argsort()].contiguous()
 
 
-def palette_for(light: Tensor, palette: Tensor) -> Tensor:
-    """The colours (3, n') that a content of that luminance (H, W) is to get, of a style's (3, n), dark before light."""
-    mean = float(light.mean())
+def palette_for(light: Tensor, palette: Tensor, whole: Tensor | None = None) -> Tensor:
+    """The colours (3, n') that a content of that luminance (H, W) is to get, of a style's (3, n), dark before light.
+
+    Args:
+        whole: luminance of the whole content, if ``light`` is that of an area: it decides how far the palette moves,
+            because a sky may be light in a picture of ordinary lightness.
+    """
+    mean = float((light if whole is None else whole).mean())
     wanted = min(max(0.5, mean - _REACH), mean + _REACH)
     if wanted == 0.5:
         return palette

@@ -240,3 +240,19 @@ def test_a_locale_that_lacks_the_letters_of_a_name(here: Path, locale: dict[str,
     assert process.returncode == (0 if suffix == ".png" else 2), (usage, line)
     assert f"{suffix}: " in line and "Traceback" not in " ".join(usage)
     assert Path("出力.png").exists() == (suffix == ".png")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs a limit of the address space, as on Linux")
+@pytest.mark.parametrize("megabytes", [700, 1500])
+def test_too_little_memory_for_torch_is_one_line(here: Path, megabytes: int) -> None:
+    import resource
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes * 10**6,) * 2)
+
+    command = [sys.executable, "-m", "styleshuffle", "content.png", "style.png", "-o", "out.png"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), preexec_fn=limit)
+    if done.returncode == 0:
+        pytest.skip("this build of torch is content with it")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "does not fit into the memory of this process" in done.stderr or "out of memory" in done.stderr

@@ -148,6 +148,26 @@ def test_colours_and_contrast_follow_the_areas() -> None:
     assert contrast[0, 0] == pytest.approx(0.2) and contrast[0, -1] == pytest.approx(0.1)
 
 
+def test_each_area_gets_its_own_palette_whatever_the_others_colours() -> None:
+    """Also the larger area, whose statistics must not count the other's pixels."""
+    areas = halves(at=34)
+    picture = torch.where(areas.index == 0, 0.15, 0.85) + 0.1 * torch.rand(3, 32, 48)
+    looks = tuple(Look(base + 0.2 * torch.rand(3, 900), 0.0) for base in (0.3, 0.2, 0.6))
+    coloured = with_palette(picture, tones_for(picture, looks, areas, False), areas, 1.0)
+    assert coloured[:, :, :32].mean() == pytest.approx(0.7, abs=0.01)
+    assert coloured[:, :, 37:].mean() == pytest.approx(0.3, abs=0.01)
+
+
+def test_a_light_sky_has_the_whole_palette_in_a_picture_of_ordinary_lightness() -> None:
+    areas = halves()
+    picture = torch.where(areas.index == 0, 0.9, 0.1).expand(3, 32, 48)
+    palette = torch.linspace(0, 1, 100).repeat(3, 1)
+    tones = tones_for(picture, (Look(palette, 0.0),) * 3, areas, True)
+    assert all(torch.equal(own, palette) for own in tones.palettes)
+    night = tones_for(0.1 * picture, (Look(palette, 0.0),) * 3, areas, True)
+    assert all(own.mean() < 0.45 for own in night.palettes)
+
+
 def test_an_area_that_takes_anywhere_has_the_look_of_the_whole() -> None:
     looks = (Look(torch.rand(3, 50), 0.3), Look(torch.rand(3, 50), 0.1))
     areas = Areas(torch.zeros(8, 8, dtype=torch.int64), (ANYWHERE,))
