@@ -240,10 +240,11 @@ class Stylizer(Pipeline):
         wishes = Wishes(self._areas(mask, chosen, work_size), None if strengths is None else strengths[1])
         own = picture.tensor(work_size)
         if size == work_size:
-            result = self.apply(own, prepared, progress, watch, wishes, match)
+            result = self.apply(own, prepared, progress, watch=watch, wishes=wishes, match=match)
         else:
             share = (max(work_size) / max(size)) ** 2
-            result = self.apply(own, prepared, progress and scaled(progress, share), watch, wishes, match)
+            first = progress and scaled(progress, share)
+            result = self.apply(own, prepared, first, watch=watch, wishes=wishes, match=match)
             then = progress and rest(progress, share)
             result = self._enlarged(result, own, picture, size, prepared, wishes, then)
             if self.settings.colours != "style":

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from styleshuffle.networks.vgg import VGG
 
 
-# A shell that runs the tests in the background lets them ignore Ctrl-C, and their processes would inherit that.
+# Shells that run the tests in the background, and nohup, let them ignore signals, which their processes would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from styleshuffle.enlarging import BLEND, TILES, Enlarger, enlarged_within
 from styleshuffle.images import Picture, read
 from styleshuffle.progress import Progress
 from styleshuffle.reshuffle.filters import gaussian
+from styleshuffle.reshuffle.guide import Wishes
 
 SMALL, LARGE = (160, 120), (448, 336)
 
@@ -36,7 +37,7 @@ def painted(stylizer: Stylizer, content: Picture) -> tuple[Enlarger, Tensor]:
     style = stylizer.prepare(read(sample_image("style/swirling_night.jpg", SMALL)).tensor())
     own = content.tensor(SMALL)
     painting = stylizer.apply(own, style)[0]
-    return Enlarger(stylizer, style, painting, own), painting
+    return Enlarger(stylizer, style, painting, own, Wishes()), painting
 
 
 @pytest.fixture(scope="module")

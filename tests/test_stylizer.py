@@ -72,7 +72,7 @@ def test_results_larger_than_the_work_size_are_enlarged(content: Image.Image, st
 
 
 def test_alpha_is_kept(stylizer: Stylizer, content: Image.Image) -> None:
-    alpha = Image.fromarray(np.linspace(0, 255, 72 * 96).reshape(72, 96).astype(np.uint8))
+    alpha = Image.fromarray(np.linspace(128, 255, 72 * 96).reshape(72, 96).astype(np.uint8))
     picture = content.copy()
     picture.putalpha(alpha)
     result = stylizer.stylize(picture)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from styleshuffle.reshuffle.areas import Areas, largest
 from styleshuffle.reshuffle.evening import Evener
+from styleshuffle.reshuffle.guide import Guide
 from styleshuffle.reshuffle.guided import guided_filter
 from styleshuffle.reshuffle.levels import recolour
 from styleshuffle.reshuffle.looks import Look, contrast_of, tones_for, with_palette
@@ -112,7 +113,7 @@ def prepared(settings: Settings) -> tuple[dict, Tensor]:
 def test_each_area_gets_the_moments_of_its_region() -> None:
     settings = Settings(levels=(1,), strength=0.5)
     style, features = prepared(settings)
-    moved = recolour(noise(16, 32, 48, seed=9), style[1], settings, halves())
+    moved = recolour(noise(16, 32, 48, seed=9), style[1], settings, Guide(areas=halves()))
     left, right = moved[:, :, :22], moved[:, :, 27:]
     assert torch.allclose(left.mean((1, 2)), features[:, :, 24:].mean((1, 2)), atol=0.15)
     assert torch.allclose(right.mean((1, 2)), features[:, :, :24].mean((1, 2)), atol=0.15)
