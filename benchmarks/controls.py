@@ -3,14 +3,19 @@
     python benchmarks/controls.py --out docs
     python benchmarks/controls.py --from-data
 
-Times are medians of runs that take turns; memory is the peak of a fresh process for each.
+    python benchmarks/controls.py --only-costs --out docs
+
+The last one measures the costs anew. Times are of one thread of the processor, the least of runs that take turns, so that
+other work on the machine counts little; memory is the peak of a fresh process for each.
 """
 
 from __future__ import annotations
 
+import re
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -18,7 +23,7 @@ from typing import Any
 
 import click
 import torch
-from common import DOCS, SAMPLES, from_data_option, machine, median_seconds, out_option
+from common import DOCS, SAMPLES, from_data_option, machine, out_option
 from control_masks import astronaut_subject, camera_regions, waves_regions
 from pages import read_data, table, write_data, write_page
 from PIL import Image
@@ -169,9 +174,27 @@ def peak_of(work: str, size: int) -> int:
     return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
+def own_peak() -> int:
+    """The most memory in bytes that this process has held; `ru_maxrss` may be that of the process that started it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024  # type: ignore[index]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def costs(size: int, repeat: int) -> list[dict[str, Any]]:
-    seconds = median_seconds(works(size), repeat)
-    return [{"work": work, "seconds": seconds[work], "bytes": peak_of(work, size)} for work in WORKS]
+    """Seconds of the processor and bytes of each piece of work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    least = dict.fromkeys(WORKS, float("inf"))
+    for turn in range(1 + repeat):
+        for work, run in works(size).items():
+            began = time.process_time()
+            run()
+            if turn:
+                least[work] = min(least[work], time.process_time() - began)
+    torch.set_num_threads(threads)
+    return [{"work": work, "seconds": least[work], "bytes": peak_of(work, size)} for work in WORKS]
 
 
 # --------------------------------------------------------------------------------------------------------------- page
@@ -270,19 +293,30 @@ def marks(data: dict[str, Any]) -> dict[str, str]:
 
 @click.command()
 @click.option("--size", default=512, show_default=True, type=click.IntRange(64), help="Long side of the pictures.")
-@click.option("--repeat", default=5, show_default=True, type=click.IntRange(1), help="Runs that times are medians of.")
+@click.option("--repeat", default=5, show_default=True, type=click.IntRange(1), help="Runs that times are the least of.")
 @click.option("--vgg19", type=click.Path(path_type=Path), help="Measure on VGG-19 from this file.")
 @click.option("--only-memory", type=click.Choice(WORKS), hidden=True)
+@click.option("--only-costs", is_flag=True, help="Measure the costs anew, and take the other data from --out.")
 @out_option
 @from_data_option
-def main(size: int, repeat: int, vgg19: Path | None, only_memory: str | None, out: Path | None, from_data: bool) -> None:
+def main(
+    size: int,
+    repeat: int,
+    vgg19: Path | None,
+    only_memory: str | None,
+    only_costs: bool,
+    out: Path | None,
+    from_data: bool,
+) -> None:
     """Show the painter's controls."""
     if only_memory:
         works(size)[only_memory]()
-        return click.echo(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
-    out = out or (DOCS if from_data else None)
-    if from_data and out:
+        return click.echo(own_peak())
+    out = out or (DOCS if from_data or only_costs else None)
+    if (from_data or only_costs) and out:
         data = read_data(out / "controls.json")
+        if only_costs:
+            data["costs"] = costs(size, repeat)
     else:
         judge = load_vgg19(vgg19) if vgg19 else load_compact()
         cost = costs(size, repeat)
