@@ -73,7 +73,7 @@ class Recipe:
         content, styles: the pictures.
         files: other files, by the name of their option: ("mask", ...), in the order of the command line.
         settings: all of them.
-        choices: what else was chosen, by the name of its option, such as the encoder.
+        choices: what else was chosen, by the name of its option, such as the encoder; "" for a flag.
         version: of styleshuffle.
     """
 
@@ -98,7 +98,7 @@ class Recipe:
         for name, file in self.files:
             words += [_option(name), file.path]
         for name, choice in self.choices.items():
-            words += [_option(name), choice]
+            words += [_option(name), *([choice] if choice else [])]
         return words + options_of(self.settings)
 
     def ingredients(self) -> list[Ingredient]:

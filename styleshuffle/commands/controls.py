@@ -59,6 +59,8 @@ class Controls:
         if (self.mask is None) != (not self.style_masks):
             missing = "--style-mask, for each STYLE" if self.mask is not None else "--mask, for CONTENT"
             raise click.UsageError(f"regions need masks on both sides; add {missing}")
+        if self.mask is None and settings.unmatched != "refuse":
+            raise click.UsageError("--unmatched: there are no regions; add --mask and --style-mask, or leave it out")
         if self.sweep and self.grid is None:
             raise click.UsageError("--sweep: the pictures go side by side on a sheet; add --grid sheet.png")
         if self.grid is not None and not self.sweep and settings.style_weights is not None:

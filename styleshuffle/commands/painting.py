@@ -105,12 +105,14 @@ class Request:
         from ..recipes import Recipe, ingredient
 
         files = [("style_mask", ingredient(mask)) for mask in self.controls.style_masks]
-        choices = {}
+        choices: dict[str, str] = {}
         for name, value in self.networks.items():
             if name in ("weights", "decoder", "refiner"):
                 files += [(name, ingredient(value))] if value is not None else []
             elif name not in ("memory", "max_pixels") and value not in (None, "auto", "compact"):
                 choices[name] = value
+        choices |= {name: "" for name, value in self.saving.items() if value is True}
+        choices |= {name: self.saving[name] for name in ("depth", "profile") if self.saving[name] not in ("auto", "keep")}
         styles = tuple(map(ingredient, self.styles))
         return Recipe(styles[0], styles, self.settings, tuple(files), choices, __version__)
 

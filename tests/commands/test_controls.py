@@ -71,6 +71,7 @@ def test_masks_among_the_contents_are_not_stylized(here: Path, fake: type[FakeSt
         ("--mask m.png", "regions need masks on both sides; add --style-mask, for each STYLE"),
         ("--style-mask m.png", "regions need masks on both sides; add --mask, for CONTENT"),
         ("--mask m.png --style-mask m.png --style-mask m.png", "--style-mask: 2 for 1 styles; give one for each STYLE"),
+        ("--unmatched any", "--unmatched: there are no regions; add --mask and --style-mask"),
         ("--sweep strength=.2,.5", "add --grid sheet.png"),
         ("--grid s.png --sweep strength", "names no values; write for example strength=.2,.5,.8"),
         ("--grid s.png --sweep strenght=.2", "strenght: no such setting; did you mean strength?"),
@@ -112,6 +113,12 @@ def test_a_result_says_how_it_was_made_unless_told_not_to(here: Path, fake: type
     refused = run("--recipe", "out.png")
     assert refused.exit_code == 1
     assert refused.stderr.startswith("styleshuffle: error: out.png: holds no recipe; ")
+
+
+def test_a_recipe_tells_how_the_result_was_saved(here: Path, fake: type[FakeStylizer]) -> None:
+    assert run(*PLAIN, "--depth", "16", "--strip", "--device", "cpu").exit_code == 0
+    expected = "styleshuffle content.png style.png -o out.png --device cpu --strip --depth 16\n"
+    assert run("--recipe", "out.png").stdout == expected
 
 
 def test_no_path_from_the_root_is_kept(here: Path, fake: type[FakeStylizer]) -> None:
