@@ -174,6 +174,8 @@ def _settle_borders(index: np.ndarray, border: np.ndarray, colours: np.ndarray, 
         colours, regions: (H W, 3) of the pixels, and (R, 3).
     """
     places = border.ravel().nonzero()[0]
+    if not len(places):
+        return
     least = np.full(len(places), np.inf)
     for number, colour in enumerate(regions):
         here = Image.fromarray((index == number) & ~border).convert("L").filter(ImageFilter.MaxFilter(5))

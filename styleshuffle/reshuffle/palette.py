@@ -45,8 +45,9 @@ def match_palette(picture: Tensor, palette: Tensor, share: float, whole: Tensor 
     for axes in _axes(picture.device):
         along, wanted = axes @ moved, axes @ palette
         here = along[:, :: -(-along.shape[1] // SAMPLE)].contiguous() if sample is None else axes @ sample
-        moved = axes.T @ _matched(along, here, wanted)
-        sample = None if sample is None else axes.T @ _matched(here, here, wanted)
+        table = _Table(here, wanted)
+        moved = axes.T @ table(along)
+        sample = None if sample is None else axes.T @ table(here)
     return torch.lerp(picture, moved.view_as(picture), share)
 
 
@@ -73,18 +74,24 @@ def _axes(device: torch.device) -> list[Tensor]:
     return [axes.to(device) for axes in (torch.eye(3, dtype=torch.float32, device="cpu"), *turned)]
 
 
-def _matched(values: Tensor, sample: Tensor, wanted: Tensor) -> Tensor:
-    """Each of the values (3, n) moved from its quantile of a sample to that of those that are wanted, row by row."""
-    shares = torch.linspace(0, 1, _QUANTILES, dtype=values.dtype, device=values.device)
-    here = sample.quantile(shares, dim=1).T.contiguous()
-    there = wanted.quantile(shares, dim=1).T.contiguous()
-    low, high = here[:, :1], here[:, -1:]
-    # on an even grid a value's place needs no search
-    grid = low + (high - low) * torch.linspace(0, 1, _GRID + 1, dtype=values.dtype, device=values.device)
-    above = torch.searchsorted(here, grid).clamp_(1, _QUANTILES - 1)
-    before, after = here.gather(1, above - 1), here.gather(1, above)
-    part = ((grid - before) / (after - before).clamp_min(1e-6)).clamp_(0, 1)
-    table = torch.lerp(there.gather(1, above - 1), there.gather(1, above), part)
-    place = ((values - low) * (_GRID / (high - low).clamp_min(1e-6))).clamp_(0, _GRID)
-    step = place.long().clamp_(max=_GRID - 1)
-    return torch.lerp(table.gather(1, step), table.gather(1, step + 1), place.sub_(step))
+class _Table:
+    """Moves values from their quantile of a sample (3, n) to that of those that are wanted (3, n'), row by row."""
+
+    def __init__(self, sample: Tensor, wanted: Tensor) -> None:
+        shares = torch.linspace(0, 1, _QUANTILES, dtype=sample.dtype, device=sample.device)
+        here = sample.quantile(shares, dim=1).T.contiguous()
+        there = wanted.quantile(shares, dim=1).T.contiguous()
+        self.low, high = here[:, :1], here[:, -1:]
+        self.scale = _GRID / (high - self.low).clamp_min(1e-6)
+        # on an even grid a value's place needs no search
+        grid = self.low + (high - self.low) * torch.linspace(0, 1, _GRID + 1, dtype=sample.dtype, device=sample.device)
+        above = torch.searchsorted(here, grid).clamp_(1, _QUANTILES - 1)
+        before, after = here.gather(1, above - 1), here.gather(1, above)
+        part = ((grid - before) / (after - before).clamp_min(1e-6)).clamp_(0, 1)
+        self.values = torch.lerp(there.gather(1, above - 1), there.gather(1, above), part)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Values (3, n) moved."""
+        place = ((values - self.low) * self.scale).clamp_(0, _GRID)
+        step = place.long().clamp_(max=_GRID - 1)
+        return torch.lerp(self.values.gather(1, step), self.values.gather(1, step + 1), place.sub_(step))
