@@ -47,6 +47,15 @@ def take_early() -> None:
     _install(_end)
 
 
+def ignore_late() -> None:
+    """From here on the signals are ignored: all is done, the exit code is known, and Python only has to end.
+
+    Python gives up its handlers while it ends, so a signal then would kill the process with another exit code.
+    """
+    for number in _install(_end):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def raise_lost() -> None:
     """Raise the exception of a signal again, if a library has swallowed it."""
     if _received:

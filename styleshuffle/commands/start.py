@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .signals import take_early
+from .signals import ignore_late, take_early
 
 
 def stylize() -> None:
@@ -10,7 +10,10 @@ def stylize() -> None:
     take_early()
     from .stylize import main
 
-    main(prog_name="styleshuffle")
+    try:
+        main(prog_name="styleshuffle")
+    finally:
+        ignore_late()
 
 
 def evaluate() -> None:
@@ -18,7 +21,10 @@ def evaluate() -> None:
     take_early()
     from .evaluate import main
 
-    main(prog_name="styleshuffle-eval")
+    try:
+        main(prog_name="styleshuffle-eval")
+    finally:
+        ignore_late()
 
 
 def train() -> None:

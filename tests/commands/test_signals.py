@@ -107,3 +107,27 @@ def test_handlers_of_others_stay_and_ours_leave_no_trace() -> None:
         assert signal.getsignal(signal.SIGINT) is before[0]
     finally:
         signal.signal(signal.SIGTERM, before[1])
+
+
+LATE = """
+import atexit, os, signal, sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Last:
+    def __del__(self):  # when Python has given up its handlers
+        os.kill(os.getpid(), {number})
+
+sys.last_of_all = Last()
+atexit.register(lambda: os.kill(os.getpid(), {number}))
+from styleshuffle.commands.start import {command}
+{command}()
+"""
+
+
+@pytest.mark.parametrize("command", ["stylize", "evaluate"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_work_changes_nothing(here: Path, number: int, command: str) -> None:
+    script = LATE.format(number=int(number), command=command)
+    done = subprocess.run([sys.executable, "-c", script, "--version"], capture_output=True, text=True, env=environment())
+    assert done.returncode == 0 and done.stdout.startswith("styleshuffle") and done.stderr == ""
