@@ -11,6 +11,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 from seed_files import LARGE, large_file
 
@@ -162,7 +163,7 @@ def _join_png(parts: Sequence[bytes]) -> bytes:
 def _split_jpeg(content: bytes) -> Parts:
     """Segments with their markers; the pixels' data stays with the marker before it."""
     places = [place for place in range(2, len(content) - 1) if content[place] == 0xFF and content[place + 1] not in _DATA]
-    return [content[first:last] for first, last in zip(places, [*places[1:], len(content)], strict=True)]
+    return [content[first:last] for first, last in pairwise([*places, len(content)])]
 
 
 _DATA = {0, 0xFF, *range(0xD0, 0xD8)}  # what may follow 0xFF within the pixels' data
@@ -208,7 +209,7 @@ def _split_gif(content: bytes) -> Parts:
     """The header with its palette, then blocks, each from its introducer on."""
     start = 13 + (3 << (content[10] & 7) + 1 if content[10] & 0x80 else 0)
     places = [0, *(place for place in range(start, len(content)) if content[place] in b"!,;")]
-    return [content[first:last] for first, last in zip(places, [*places[1:], len(content)], strict=True)]
+    return [content[first:last] for first, last in pairwise([*places, len(content)])]
 
 
 def _form_of(content: bytes) -> tuple[Callable[[bytes], Parts], Callable[[Sequence[bytes]], bytes]] | None:

@@ -42,6 +42,12 @@ def test_a_file_that_is_taken_to_parts_goes_together_again(name: str) -> None:
         assert split(content) and join(split(content)) == content
 
 
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"RIFF", b"\0\0\0\0ftyp", b"GIF89a" + bytes(8)])
+def test_a_file_without_parts_is_no_trouble(content: bytes) -> None:
+    form = mutations._form_of(content)
+    assert form is not None and b"".join(form[0](content)) in content
+
+
 def test_what_is_not_changed_is_read() -> None:
     """So that the fuzzer starts from good files; formats of extras may be missing."""
     refused = []
