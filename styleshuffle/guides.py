@@ -64,12 +64,13 @@ class StyleRegions:
         """A content without a mask, at a size (width, height): a single area, which takes from all that is visible."""
         return Areas(torch.zeros(size[1], size[0], dtype=torch.int64), (0,))
 
-    def areas(self, content: Regions, size: tuple[int, int], unmatched: str) -> Areas | None:
+    def areas(self, content: Regions, size: tuple[int, int], unmatched: str, whole: bool = True) -> Areas | None:
         """The areas of a content's mask, at a size (width, height), and the region that each takes from; None for a
         single area, which takes from everywhere.
 
         Args:
             unmatched: "refuse" or "any", see `Settings.unmatched`.
+            whole: the content has all regions of the styles, unless "any" is allowed.
 
         Raises:
             SettingsError: a colour has no partner on the other side; names the colour.
@@ -78,14 +79,14 @@ class StyleRegions:
         for mask, numbers in zip(self.masks, self.numbers, strict=True):
             takes |= {mine: numbers[theirs] for mine, theirs in matched_colours(content, mask).items()}
         if unmatched == "refuse":
-            self._refuse_unmatched(content, takes)
+            self._refuse_unmatched(content, takes, whole)
         if self._single:  # which is everywhere
             takes = dict.fromkeys(takes, ANYWHERE)
         if set(takes.values()) == {ANYWHERE} and len(takes) == 1:
             return None
         return Areas(scaled(content, size), tuple(takes.values()))
 
-    def _refuse_unmatched(self, content: Regions, takes: dict[int, int]) -> None:
+    def _refuse_unmatched(self, content: Regions, takes: dict[int, int], whole: bool) -> None:
         remedy = "paint it on both sides, or set `unmatched` to any"
         for number, region in takes.items():
             if region == ANYWHERE:
@@ -93,7 +94,7 @@ class StyleRegions:
                 raise SettingsError(f"mask: no style has a region of the colour {colour}; {remedy}")
         for mask, numbers in zip(self.masks, self.numbers, strict=True):
             for colour, region in zip(mask.colours, numbers, strict=True):
-                if region not in takes.values():
+                if whole and region not in takes.values():
                     raise SettingsError(
                         f"style_mask: the content has no region of the colour {hex_colour(colour)}; {remedy}"
                     )
@@ -131,12 +132,14 @@ class Chosen:
         shares: above 0, with the sum 1.
         scales: of the styles relative to the result.
         regions: if they have masks.
+        numbers: of the styles in the order in which they were given.
     """
 
     pictures: tuple[Picture, ...]
     shares: tuple[float, ...]
     scales: tuple[float, ...]
     regions: StyleRegions | None
+    numbers: tuple[int, ...] = (0,)
 
     def sizes(self, side: int) -> tuple[tuple[int, int], ...]:
         """(width, height) of each style, for pictures with that long side."""
@@ -179,7 +182,7 @@ class Styles:
         else:
             hidden = any(picture.alpha is not None for picture in pictures)
             regions = StyleRegions((), (), 1, pictures) if hidden else None
-        return Chosen(pictures, of_used(shares), of_used(scales), regions)
+        return Chosen(pictures, of_used(shares), of_used(scales), regions, tuple(used))
 
     @cached_property
     def _digests(self) -> list[str]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-    KeptStyles = Kept[tuple[tuple[tuple[int, int], ...], tuple[float, ...]], PreparedStyle]
+    KeptStyles = Kept[tuple[tuple[tuple[int, int], ...], tuple[float, ...], tuple[int, ...]], PreparedStyle]
     Source = str | Path | BinaryIO | Image | Tensor | np.ndarray | Picture
 
 
@@ -206,6 +206,7 @@ class Stylizer(Pipeline):
         strength_mask: Source | None = None,
         watch: Callable[[Turn], None] | None = None,
         match: Match | None = None,
+        whole_mask: bool = True,
     ) -> Picture:
         """A content picture in the chosen style, at the content's size unless `Settings.size` says otherwise.
 
@@ -217,6 +218,7 @@ class Stylizer(Pipeline):
             strength_mask: a picture in greys: full strength where it is white, the photograph itself where it is black.
                 Likewise.
             watch, match: see `Pipeline.apply`.
+            whole_mask: the mask has all regions of the styles; one of a frame of a film need not.
 
         Returns:
             sRGB as float32, with the content's transparency, bits a channel, profile and metadata. It is within [0, 1],
@@ -237,7 +239,7 @@ class Stylizer(Pipeline):
         self._check_memory(size, work_size, chosen, kept)
         strengths = None if strength_mask is None else _strengths(strength_mask, (size, work_size))
         prepared = self._prepared_style(chosen, kept, work_size)
-        wishes = Wishes(self._areas(mask, chosen, work_size), None if strengths is None else strengths[1])
+        wishes = Wishes(self._areas(mask, chosen, work_size, whole_mask), None if strengths is None else strengths[1])
         own = picture.tensor(work_size)
         if size == work_size:
             result = self.apply(own, prepared, progress, watch=watch, wishes=wishes, match=match)
@@ -289,13 +291,18 @@ class Stylizer(Pipeline):
     def _read(self, source: Any) -> Picture:
         return read(source, self.max_pixels, self.memory)
 
+    @property
+    def taking_part(self) -> tuple[int, ...]:
+        """Numbers of the styles that have a share, in the order in which they lie in a field; () without a style."""
+        return self._style[0].chosen(self.settings).numbers if self._style else ()
+
     def sizes(self, content: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """(width, height) of the result for a content of that size, and of the picture that is stylized before it."""
         size = fit_size(content, self.settings.size)
         work_size = fit_size(size, self.settings.work_size) if max(size) > self.settings.work_size else size
         return size, work_size
 
-    def _areas(self, mask: Source | None, styles: Chosen, size: tuple[int, int]) -> Areas | None:
+    def _areas(self, mask: Source | None, styles: Chosen, size: tuple[int, int], whole: bool) -> Areas | None:
         """The areas of a content of that size (width, height)."""
         regions = styles.regions
         if (mask is None) == (regions is not None and bool(regions.masks)):
@@ -305,7 +312,7 @@ class Stylizer(Pipeline):
             return None
         if mask is None:
             return regions.whole(size)
-        return regions.areas(read_regions(mask, like=size), size, self.settings.unmatched)
+        return regions.areas(read_regions(mask, like=size), size, self.settings.unmatched, whole)
 
     def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], styles: Chosen, kept: KeptStyles) -> None:
         """Refuse a picture that does not fit into memory: while it is worked on, or while it is enlarged and written.
@@ -320,7 +327,7 @@ class Stylizer(Pipeline):
         costs = PIXEL_COSTS[self.encoder.kind]
         cost = costs.refined if self.steps_by_kind[1] else costs.forward
         sizes = styles.sizes(max(work_size))
-        pixels = prod(work_size) + (0 if (sizes, styles.shares) in kept else sum(map(prod, sizes)))
+        pixels = prod(work_size) + (0 if (sizes, styles.shares, styles.numbers) in kept else sum(map(prod, sizes)))
         cost = costs.inverted if self.decoder is None else cost
         if size != work_size:  # the smallest tile must fit beside the painting and its style; see `_tile`
             pixels = max(pixels, pixels // 2 + TILES[-1] ** 2 * costs.tiled // cost)
@@ -337,7 +344,7 @@ class Stylizer(Pipeline):
             indices = None if styles.regions is None else styles.regions.indices(sizes)
             return self.prepare(pictures, styles.shares, indices)
 
-        return kept.get((sizes, styles.shares), prepared)
+        return kept.get((sizes, styles.shares, styles.numbers), prepared)
 
 
 def stylize(content: Source, style: Source | Sequence[Source], **settings: Any) -> Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import types
 from collections.abc import Callable
@@ -24,6 +25,7 @@ class FakeStylizer:
 
     def __init__(self, settings: Settings, **networks: Any) -> None:
         self.settings, self.networks, self.styles, self.masks = settings, networks, [], []
+        self.wished: list[dict[str, Any]] = []
         self.device = "cpu"
         self.memory, self.max_pixels = networks.get("memory"), networks.get("max_pixels", MAX_PIXELS)
         type(self).made.append(self)
@@ -32,6 +34,16 @@ class FakeStylizer:
         self.styles += [path if isinstance(path, images.Picture) else images.read(path) for path in style]
         self.style_masks = masks
         return self
+
+    def with_settings(self, **overrides: Any) -> FakeStylizer:
+        other = copy.copy(self)
+        other.settings = replace(self.settings, **overrides)
+        self.wished.append(overrides)
+        return other
+
+    @property
+    def taking_part(self) -> tuple[int, ...]:
+        return tuple(range(len(self.styles)))
 
     def render(
         self, content: images.Picture, progress: Callable[[Any], None] | None = None, **masks: Any

@@ -82,6 +82,20 @@ def test_a_style_of_weight_0_changes_no_byte(content: Image.Image, styles: Seque
     assert with_other.tobytes() == alone.tobytes()
 
 
+def test_another_style_of_the_same_size_is_not_taken_for_the_first(content: Image.Image) -> None:
+    styles = [sample_image(f"style/{name}.jpg", (48, 48)) for name in ("swirling_night", "autumn_avenue")]
+    stylizer = Stylizer(device="cpu", style_weights=(1, 0)).set_style(styles)
+    first, second = stylizer.stylize(content), stylizer.with_settings(style_weights=(0, 1)).stylize(content)
+    alone = Stylizer(device="cpu").set_style(styles[1]).stylize(content)
+    assert second.tobytes() == alone.tobytes() != first.tobytes()
+
+
+def test_styles_without_a_share_take_no_part(styles: Sequence[Image.Image]) -> None:
+    stylizer = Stylizer(device="cpu").set_style(styles)
+    assert sorted(stylizer.taking_part) == [0, 1]
+    assert stylizer.with_settings(style_weights=(0, 1)).taking_part == (1,)
+
+
 def test_the_order_of_styles_changes_no_byte(content: Image.Image, styles: Sequence[Image.Image]) -> None:
     one = Stylizer(device="cpu", style_weights=(7, 3), style_scale=(1, 0.7)).set_style(styles).stylize(content)
     other = Stylizer(device="cpu", style_weights=(3, 7), style_scale=(0.7, 1)).set_style(styles[::-1]).stylize(content)

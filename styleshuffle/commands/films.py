@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import click
 
 from ..errors import PictureError
 from ..files import identity
+from ..settings import Settings
 from ..video import FILM_SUFFIXES, FilmSettings, check_packages
 from ..video.film import CODECS, is_film
 from .console import Console, listing
@@ -54,15 +55,37 @@ class FilmOptions:
             self._refuse_for_pictures(content)
         return film
 
+    def check(self, settings: Settings, styles: int, saves_settings: bool) -> None:
+        """Refuse shares that change over the film but do not fit that many styles, or a file of settings.
+
+        Raises:
+            click.UsageError, SettingsError: says what is wrong with them.
+        """
+        if self.settings.weights and saves_settings:
+            raise click.UsageError("--save-settings: such a file holds no shares that change; leave out either")
+        for weights in self.settings.weights:
+            replace(settings, style_weights=weights).for_styles(styles)
+
     def _refuse_for_pictures(self, content: str) -> None:
+        if self.settings.weights:
+            change = "lists with colons between them change over a film"
+            raise click.UsageError(f"--style-weights: {change}, and {content} is not a film; give a single list")
         if self.frames or self.resume or self.settings != FilmSettings():
             options = "--frames, --rate, --codec, --crf, --anchor-every, --alone and --resume"
             raise click.UsageError(f"{options} are for films, and {content} is not a film; leave them out")
 
 
 def take_film(values: dict[str, Any]) -> FilmOptions:
-    """The film's options among the values of the command line, which are taken out."""
-    settings = FilmSettings(**{name: values.pop(name) for name in ("rate", "codec", "crf", "anchor_every", "alone")})
+    """The film's options among the values of the command line, which are taken out.
+
+    Of shares that change over the film, the first stay.
+    """
+    names = ("rate", "codec", "crf", "anchor_every", "alone")
+    weights = values["style_weights"]
+    changing = bool(weights) and isinstance(weights[0], tuple)
+    if changing:
+        values["style_weights"] = weights[0]
+    settings = FilmSettings(**{name: values.pop(name) for name in names}, weights=weights if changing else ())
     return FilmOptions(values.pop("frames"), values.pop("resume"), settings)
 
 
@@ -105,7 +128,7 @@ def paint_film(request: Request, options: FilmOptions) -> None:
 
     check_packages(request.content)
     target, to_folder = _target(request, options)
-    check_readable(request)
+    check_readable(request, moving=True)
     from ..video.reading import FilmFile, FrameFolder
 
     source: Source
@@ -140,6 +163,9 @@ def _target(request: Request, options: FilmOptions) -> tuple[Path, bool]:
             raise PictureError(f"{target}: holds frames already; add --overwrite, or write to another folder")
         if identity(target) == identity(request.content):
             raise click.UsageError(f"-o {output}: is CONTENT itself; name another folder")
+        for path, what in request.inputs[1:]:
+            if identity(target) is not None and identity(target) == identity(path):
+                raise PictureError(f"{target}: this is the {what} itself; write to another folder")
         return target, True
     elif ends_as_folder(output) or target.is_dir():
         content = Path(Path(request.content).name)
@@ -195,35 +221,47 @@ def _paint(
 
 def _painter(request: Request, options: FilmOptions, source: Source) -> tuple[Any, Any]:
     """What paints the frames, and what is done to each painted frame."""
-    from ..images import fit_size, read_strength
+    from ..images import fit_size
     from ..video.anchors import AnchorPainter, SinglePainter
     from ..video.painting import over_film
+    from ..video.timeline import Timeline, open_mask, strengths_of
 
-    masks = dict(request.companions().masks_of(request.content))
-    strength = masks.pop("strength_mask", None)
-    size = fit_size(source.facts.size, request.settings.size)
-    finish = None if strength is None else over_film(read_strength(strength, size))
+    facts, controls = source.facts, request.controls
+    mask = None if controls.mask is None else open_mask(controls.mask, facts)
+    finish = None
+    if controls.strength_mask is not None:
+        size = fit_size(facts.size, request.settings.size)
+        finish = over_film(strengths_of(open_mask(controls.strength_mask, facts), size))
     kind = SinglePainter if options.settings.alone else AnchorPainter
-    return kind(request.stylizer(), masks), finish
+    return kind(request.stylizer(), Timeline(facts.count, options.settings.weights, mask)), finish
 
 
 def _made_of(request: Request, options: FilmOptions) -> dict[str, Any]:
     """What the result is made of, as far as a run that goes on must agree with the run that began."""
     from .. import __version__
-    from ..recipes import sha256_of
 
     status = os.stat(request.content)
-    files = {path: sha256_of(path) for path, _ in request.inputs[1:]}
     networks = {name: str(value) for name, value in request.networks.items() if name not in ("memory", "device")}
     film = {name: str(value) for name, value in asdict(options.settings).items()}
     return {
         "content": [status.st_size, status.st_mtime_ns],
-        "pictures": [files[path] for path, _ in request.inputs[1:]],
+        "pictures": [_fingerprint(path) for path, _ in request.inputs[1:]],
         "settings": asdict(request.settings),
         "film settings": film,
         "networks": networks,
         "version": __version__,
     }
+
+
+def _fingerprint(path: str) -> Any:
+    """What tells a file from another; of a folder, its frames' names, sizes and times."""
+    from ..recipes import sha256_of
+
+    if not os.path.isdir(path):
+        return sha256_of(path)
+    with os.scandir(path) as entries:
+        found = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
+    return sorted([name, status.st_size, status.st_mtime_ns] for name, status in found)
 
 
 def _tell(console: Console, kept: Kept) -> None:

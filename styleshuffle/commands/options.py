@@ -114,6 +114,9 @@ ENCODER_WEIGHTS = "The encoder's weights; default: the bundled ones, or torchvis
 
 # ------------------------------------------------------------------------------------- options made from the settings
 
+OVER_TIME = ("style_weights",)
+"""Settings that may change over a film: the values of their options are then lists of lists."""
+
 
 class _Numbers(click.ParamType):
     """Comma-separated numbers, each in a range."""
@@ -126,6 +129,15 @@ class _Numbers(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
         parts = value.split(",") if isinstance(value, str) else value
         return tuple(self.number.convert(part, param, ctx) for part in parts)
+
+
+class _NumbersOverTime(_Numbers):
+    """Comma-separated numbers, or for films several such lists with colons between them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        lists = value.split(":") if isinstance(value, str) else [value]
+        steps = tuple(super(_NumbersOverTime, self).convert(each, param, ctx) for each in lists)
+        return steps if len(steps) > 1 else steps[0]
 
 
 class _NumberOrNumbers(_Numbers):
@@ -159,12 +171,14 @@ def _option(setting: Field[Any]) -> Callable[[Any], Any]:
     if rule.choices:
         return click.option(flag, type=click.Choice(rule.choices), default=default, help=rule.help)
     if rule.levels is not None:
+        changing = setting.name in OVER_TIME
+        film = " Of films also several such lists, 1,0:0,1, evenly spread from the first frame to the last."
         return click.option(
             flag,
-            type=_Numbers(_number(rule)),
+            type=(_NumbersOverTime if changing else _Numbers)(_number(rule)),
             metavar="N,N,...",
             default=None if default is None else ",".join(map(str, default)),
-            help=f"{rule.help} Each from {rule.low} to {rule.high}.",
+            help=f"{rule.help} Each from {rule.low} to {rule.high}.{film if changing else ''}",
         )
     kind = _NumberOrNumbers(_number(rule)) if rule.each_style else _number(rule)
     metavar = ("N" if rule.kind is int else "X") + (",..." if rule.each_style else "")

@@ -17,6 +17,7 @@ from ..errors import PictureError
 from ..files import clear_leftovers
 from ..jobs.selection import Selection
 from ..settings import Settings
+from ..video.film import may_move
 from .console import Console, listing
 from .controls import Controls
 from .loading import loading_torch
@@ -209,8 +210,12 @@ def paint_files(request: Request) -> None:
     finish(request.console, [plan], run_plan(request, plan))
 
 
-def check_readable(request: Request) -> None:
-    """Read the styles and their masks, and the masks of the content that are no folders, before torch is loaded."""
+def check_readable(request: Request, moving: bool = False) -> None:
+    """Read the styles and their masks, and the masks of the content that are no folders, before torch is loaded.
+
+    Args:
+        moving: a mask may be a film.
+    """
     from ..jobs.pictures import unread
 
     for path in request.styles:
@@ -221,7 +226,7 @@ def check_readable(request: Request) -> None:
         if path != "-":
             request.read(path)
     for mask in request.controls.mask, request.controls.strength_mask:
-        if mask is not None and not Path(mask).is_dir():
+        if mask is not None and not Path(mask).is_dir() and not (moving and may_move(mask)):
             request.read(mask)
 
 

@@ -177,6 +177,8 @@ def main(
     asked = (console, content, styles, output, settings, {**place, **networks}, overwrite, controls, saving)
     request = Request(*asked, selection, contents[1:], streamed)
     moving = film.means_film(content, output, all_frames)
+    if moving:
+        film.check(settings, len(styles), controls.save_settings is not None)
     shared = os.path.isdir(content) and controls.grid is None and not moving
     if silent_worker() and not shared:
         return

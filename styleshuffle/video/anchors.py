@@ -11,26 +11,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import torch
 
 from ..images import Picture
 from ..reshuffle.levels import Turn
 from ..reshuffle.nnf import NNF
-from .fields import CarriedMatcher, Fields
-from .flow import doubled, flow_between, grey, likeness, moved, moved_finely, trust
+from .carrying import Link, between, fused, linked, scale_of
+from .changes import clear_of, fetched_labels, outline, same_regions, turning
+from .fields import CarriedMatcher, Fields, styles_of
+from .flow import doubled, likeness, moved
+from .timeline import Asked, Shares, Timeline
 
 if TYPE_CHECKING:
     from ..stylizer import Stylizer
 
 _UNCOVERED = 0.02  # share of a frame that neither anchor may cover; more makes the frame an anchor
-_TONE = 0.06  # deviation in shares of the long side of the Gaussian over which new paint takes on the old tone
 _STRETCH = 0.3  # natural logarithm of the scale by which strokes may grow or shrink
-_DOUBT = 0.05  # weight of paint whose flow is not trusted though the frames look alike there
-_LEAST = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +42,9 @@ class Anchor:
         fields: that it was painted with.
         shown: (H, W, 3) float32 in [0, 255], what the film showed at each place when its paint was new.
         stretch: (H, W) float32, natural logarithm of the scale of the paint since it was new.
+        styles: (H, W) uint8, number of the style that the paint at each place is from.
+        shares: of the styles, if they change over the film.
+        regions: (H, W, 3) uint8, colours of the mask, if there is a mask.
     """
 
     frame: np.ndarray
@@ -50,6 +52,9 @@ class Anchor:
     fields: Fields
     shown: np.ndarray
     stretch: np.ndarray
+    styles: np.ndarray
+    shares: Shares | None = None
+    regions: np.ndarray | None = None
 
     @cached_property
     def fine(self) -> np.ndarray:
@@ -57,37 +62,23 @@ class Anchor:
         return doubled(self.paint)
 
 
-@dataclass(frozen=True, eq=False)
-class Link:
-    """How a frame takes from an anchor.
-
-    Attributes:
-        flow: from the frame to the anchor, (H, W, 2).
-        trust: in the flow, (H, W) from 0 to 1.
-        like: how far frame and anchor look alike there, whatever the flow's trust; (H, W) from 0 to 1.
-    """
-
-    flow: np.ndarray
-    trust: np.ndarray
-    like: np.ndarray
-
-
 class AnchorPainter:
     """Paints the frames of a film in order.
 
     Args:
         stylizer: with its style.
-        options: of `Stylizer.render`, the same for each frame, such as masks.
+        timeline: what is asked of each frame; default: the same of all.
 
     Attributes:
         anchor: the last anchor; None at the beginning of a shot.
-        painted: how many frames were painted so far, as pictures are.
+        frames: how many frames were made so far.
+        painted: how many of them were painted, as pictures are.
     """
 
-    def __init__(self, stylizer: Stylizer, options: dict[str, Any] | None = None) -> None:
-        self.stylizer, self.options = stylizer, options or {}
+    def __init__(self, stylizer: Stylizer, timeline: Timeline | None = None) -> None:
+        self.stylizer, self.timeline = stylizer, timeline or Timeline()
         self.anchor: Anchor | None = None
-        self.painted = 0
+        self.frames = self.painted = 0
 
     def paint(self, frames: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
         """Paint the next frames of a shot, (H, W, 3) uint8 each; the last of them becomes an anchor.
@@ -95,21 +86,26 @@ class AnchorPainter:
         Yields:
             (H', W', 3) float32 in [0, 1].
         """
-        while frames:
+        for made in self._made([self.timeline.asked(frame, self.frames + n) for n, frame in enumerate(frames)]):
+            self.frames += 1
+            yield made
+
+    def _made(self, left: Sequence[Asked]) -> Iterator[np.ndarray]:
+        while left:
             if self.anchor is None:
-                self.anchor = self._painted(frames[0], None)
+                self.anchor = self._painted(left[0], None)
                 yield self.anchor.paint
-                frames = frames[1:]
+                left = left[1:]
                 continue
             before = self.anchor
-            backward = [linked(frame, before.frame) for frame in frames]
-            count = self._reach(frames, backward)
-            after = self.anchor = self._painted(frames[count - 1], backward[count - 1])
+            backward = [_linked(asked, before) for asked in left]
+            count = self._reach(left, backward)
+            after = self.anchor = self._painted(left[count - 1], backward[count - 1])
             for number in range(count - 1):
-                forward = linked(frames[number], after.frame)
+                forward = _linked(left[number], after)
                 yield between(before.fine, backward[number], after.fine, forward, (number + 1) / count)
             yield after.paint
-            frames = frames[count:]
+            left = left[count:]
 
     def begin_shot(self) -> None:
         """Forget the anchor: the next frame has nothing to do with it."""
@@ -127,46 +123,81 @@ class AnchorPainter:
         """Go on from an anchor."""
         self.anchor = anchor_of(state, self.stylizer.device) if state else None
 
-    def _reach(self, frames: Sequence[np.ndarray], backward: Sequence[Link]) -> int:
+    def _reach(self, left: Sequence[Asked], backward: Sequence[Link]) -> int:
         """How many frames there are up to the next anchor: all, or up to the first that would have holes."""
-        for number in range(len(frames) - 1):
+        for number in range(len(left) - 1):
             uncovered = backward[number].like < 0.5
             if uncovered.mean() > _UNCOVERED:
-                forward = linked(frames[number], frames[-1])
+                forward = linked(left[number].pixels, left[-1].pixels)
                 if (uncovered & (forward.like < 0.5)).mean() > _UNCOVERED:
                     return number + 1
-        return len(frames)
+        return len(left)
 
     @torch.inference_mode()
-    def _painted(self, frame: np.ndarray, link: Link | None) -> Anchor:
+    def _painted(self, asked: Asked, link: Link | None) -> Anchor:
         """A frame painted anew, except where it takes from the anchor before."""
-        before, fields = self.anchor, {}
-        shown, stretch = frame.astype(np.float32), np.zeros(frame.shape[:2], np.float32)
+        if link is None or self.anchor is None:
+            return self._afresh(asked, None)
+        before, frame = self.anchor, asked.pixels
+        link = link.less(lasting(frame, before, link))
+        changing = asked.shares != before.shares
+        new = self._afresh(asked, None if changing else CarriedMatcher(before.fields, link.flow, link.trust))
+        styles = fetched_labels(before.styles, link.flow)
+        if changing and asked.shares and before.shares:
+            link = link.less(clear_of(turning(styles, new.styles, before.shares, asked.shares)))
+        sure = link.trust[..., None]
+        return Anchor(
+            frame=frame,
+            paint=fused(new.paint, before.fine, link, retoned=changing),
+            fields=new.fields,
+            shown=new.shown + sure * (moved(before.shown, link.flow) - new.shown),
+            stretch=link.trust * (moved(before.stretch, link.flow) + scale_of(link.flow)),
+            styles=np.where(link.trust > 0.5, styles, new.styles),
+            shares=new.shares,
+            regions=new.regions,
+        )
+
+    def _afresh(self, asked: Asked, match: CarriedMatcher | None) -> Anchor:
+        """A frame painted as a picture is.
+
+        Args:
+            match: makes its fields.
+        """
+        frame, fields = asked.pixels, Fields()
 
         def keep(turn: Turn) -> None:
             fields[turn.level] = turn.nnf
 
-        match = None
-        if link is not None and before is not None:
-            link = Link(link.flow, link.trust * lasting(frame, before, link), link.like)
-            match = CarriedMatcher(before.fields, link.flow, link.trust)
-        picture = self.stylizer.render(Picture(frame), match=match, watch=keep, **self.options)
-        paint = as_float(picture.rgb)
+        stylizer = self.stylizer
+        if asked.shares is not None:
+            stylizer = stylizer.with_settings(style_weights=asked.shares)
+        picture = stylizer.render(Picture(frame), mask=asked.mask, match=match, watch=keep, whole_mask=False)
         self.painted += 1
-        if link is not None and before is not None:
-            paint = fused(paint, before.fine, link)
-            sure = link.trust[..., None]
-            shown += sure * (moved(before.shown, link.flow) - shown)
-            stretch = link.trust * (moved(before.stretch, link.flow) + scale_of(link.flow))
-        return Anchor(frame, paint, fields, shown, stretch)
+        shown, stretch = frame.astype(np.float32), np.zeros(frame.shape[:2], np.float32)
+        taking = (0,) if asked.shares is None else stylizer.taking_part
+        styles = styles_of(fields, taking, frame.shape[:2])
+        return Anchor(
+            frame, as_float(picture.rgb), fields, shown, stretch, styles, asked.shares, outline(asked.mask, frame)
+        )
+
+
+def _linked(asked: Asked, anchor: Anchor) -> Link:
+    """The link between a frame and an anchor: none between places of different regions."""
+    link, regions = linked(asked.pixels, anchor.frame), outline(asked.mask, asked.pixels)
+    if regions is None or anchor.regions is None:
+        return link
+    return link.less(same_regions(regions, anchor.regions, link.flow))
 
 
 def arrays_of(anchor: Anchor) -> dict[str, np.ndarray]:
     """An anchor as arrays by name."""
-    arrays = {"frame": anchor.frame, "paint": anchor.paint, "shown": anchor.shown, "stretch": anchor.stretch}
+    names = ("frame", "paint", "shown", "stretch", "styles", "regions")
+    arrays = {name: getattr(anchor, name) for name in names if getattr(anchor, name) is not None}
+    if anchor.shares is not None:
+        arrays["shares"] = np.array(anchor.shares)
     for level, nnf in anchor.fields.items():
         arrays[f"match {level}"], arrays[f"prices {level}"] = nnf.match.cpu().numpy(), nnf.prices.cpu().numpy()
-    return arrays
+    return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
 
 
 def anchor_of(arrays: dict[str, np.ndarray], device: torch.device) -> Anchor:
@@ -177,7 +208,9 @@ def anchor_of(arrays: dict[str, np.ndarray], device: torch.device) -> Anchor:
             level = int(name.split()[1])
             match, prices = (torch.from_numpy(arrays[f"{what} {level}"]).to(device) for what in ("match", "prices"))
             fields[level] = NNF(match, prices)
-    return Anchor(arrays["frame"], arrays["paint"], fields, arrays["shown"], arrays["stretch"])
+    shares = tuple(map(float, arrays["shares"])) if "shares" in arrays else None
+    kept = {name: arrays[name] for name in ("frame", "paint", "shown", "stretch", "styles")}
+    return Anchor(fields=fields, shares=shares, regions=arrays.get("regions"), **kept)
 
 
 def lasting(frame: np.ndarray, before: Anchor, link: Link) -> np.ndarray:
@@ -188,89 +221,16 @@ def lasting(frame: np.ndarray, before: Anchor, link: Link) -> np.ndarray:
     return likeness(frame, shown) * (np.abs(stretch) < _STRETCH)
 
 
-def scale_of(flow: np.ndarray) -> np.ndarray:
-    """Natural logarithm of how much larger things are in the first frame of a flow than in the second, (H, W)."""
-    across, down = np.gradient(flow[..., 0], axis=1), np.gradient(flow[..., 1], axis=0)
-    area = np.maximum((1 + across) * (1 + down), 0.1)
-    return np.asarray(cv2.GaussianBlur(-0.5 * np.log(area).astype(np.float32), (0, 0), 8.0))
-
-
 class SinglePainter(AnchorPainter):
     """Paints each frame by itself, as a picture: it flickers. For comparison."""
 
     def paint(self, frames: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
         for frame in frames:
-            self.anchor = None
-            self.anchor = self._painted(frame, None)
+            self.anchor = self._afresh(self.timeline.asked(frame, self.frames), None)
+            self.frames += 1
             yield self.anchor.paint
-
-
-def linked(frame: np.ndarray, anchor: np.ndarray) -> Link:
-    """The link between a frame and an anchor's, both (H, W, 3) uint8."""
-    if np.array_equal(frame, anchor):
-        height, width = frame.shape[:2]
-        all_of_it = np.ones((height, width), np.float32)
-        return Link(np.zeros((height, width, 2), np.float32), all_of_it, all_of_it)
-    first, second = grey(frame), grey(anchor)
-    there, back = flow_between(first, second), flow_between(second, first)
-    like = likeness(frame, moved(anchor.astype(np.float32), there))
-    return Link(there, trust(like, there, back), like)
-
-
-def fused(new: np.ndarray, old: np.ndarray, link: Link) -> np.ndarray:
-    """A frame's new paint, and the old paint of an anchor where the link is trusted.
-
-    Args:
-        new: (H, W, 3) float32.
-        old: `Anchor.fine`.
-    """
-    flow, sure = scaled(link, new.shape[:2])
-    fetched = moved_finely(old, flow)
-    missing = blurred((fetched - new) * sure[..., None], new)
-    tone = missing / (blurred(sure, new) + _LEAST)[..., None]
-    toned = new + tone * (1 - sure)[..., None]
-    return np.clip(fetched + (1 - sure)[..., None] * (toned - fetched), 0, 1)  # exact where all is old
-
-
-def between(before: np.ndarray, backward: Link, after: np.ndarray, forward: Link, share: float) -> np.ndarray:
-    """The paint of a frame between two anchors.
-
-    Args:
-        before, after: paint of the anchors, `Anchor.fine`.
-        backward, forward: from the frame to them.
-        share: how far the frame is on the way, 0 to 1.
-    """
-    size = (before.shape[0] // 2, before.shape[1] // 2)
-    (flow_back, sure_back), (flow_on, sure_on) = scaled(backward, size), scaled(forward, size)
-    like_back, like_on = (resized(link.like, size) for link in (backward, forward))
-    first = (1 - share) * (sure_back + _DOUBT * like_back + _LEAST)
-    second = share * (sure_on + _DOUBT * like_on + _LEAST)
-    weight = (second / (first + second))[..., None]
-    old, new = moved_finely(before, flow_back), moved_finely(after, flow_on)
-    return np.clip(old + weight * (new - old), 0, 1)
-
-
-def scaled(link: Link, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Flow and trust of a link at a size (height, width)."""
-    height, width = link.trust.shape
-    if (height, width) == tuple(size):
-        return link.flow, link.trust
-    factor = np.array([size[1] / width, size[0] / height], np.float32)
-    return resized(link.flow, size) * factor, resized(link.trust, size)
 
 
 def as_float(rgb: np.ndarray) -> np.ndarray:
     """Colours as float32 in [0, 1]."""
     return rgb / np.float32(255) if rgb.dtype == np.uint8 else np.ascontiguousarray(rgb, dtype=np.float32)
-
-
-def resized(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Values (H, W) or (H, W, C) at a size (height, width)."""
-    if values.shape[:2] == tuple(size[:2]):
-        return values
-    return np.asarray(cv2.resize(values, (size[1], size[0]), interpolation=cv2.INTER_LINEAR))
-
-
-def blurred(values: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Values over wide areas of a picture."""
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), _TONE * max(like.shape[:2]), borderType=cv2.BORDER_REPLICATE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -17,6 +18,7 @@ from ..reshuffle.style import StyleLevel
 from ..settings import LevelSettings, Settings
 
 _TRUSTED = 0.5
+_SPREAD = 0.008  # of the long side: deviation of the Gaussian over which a place belongs to the style of most paint
 _ROWS = 256  # positions compared with all of the style's at a time
 
 Fields = dict[int, NNF]
@@ -82,6 +84,23 @@ def carried(before: NNF, flow: np.ndarray, trust: np.ndarray) -> tuple[Tensor, T
     device = before.match.device
     match = before.match[y.clamp(0, height - 1).to(device), x.clamp(0, width - 1).to(device)]
     return match, (sure & inside).to(device)
+
+
+def styles_of(fields: Fields, taking: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+    """The number of the style that most of the paint near each place is from, (H, W) uint8, from 0.
+
+    Args:
+        taking: numbers of the styles in the order in which they lie in the fields.
+        shape: of the frame.
+    """
+    nnf = fields[min(fields)] if fields else None
+    if nnf is None or nnf.boxes is None or len(taking) == 1:
+        return np.full(shape[:2], taking[0], np.uint8)
+    places = nnf.boxes.style_of.flatten()[nnf.match].cpu().numpy()
+    size, spread = (shape[1], shape[0]), _SPREAD * max(nnf.content)
+    parts = [cv2.GaussianBlur((places == place).astype(np.float32), (0, 0), spread) for place in range(len(taking))]
+    most = np.argmax([cv2.resize(part, size, interpolation=cv2.INTER_LINEAR) for part in parts], 0)
+    return np.asarray(taking, np.uint8)[most]
 
 
 def _nearest(query: Tensor, descriptors: Tensor, prices: Tensor) -> Tensor:

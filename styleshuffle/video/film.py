@@ -46,6 +46,8 @@ class FilmSettings:
         crf: quality, from 0 (best) to 51 or 63; None takes the default of the codec.
         anchor_every: most frames between two anchors, which are painted; the frames between them take their paint.
         alone: stylize each frame by itself, which flickers; for comparison.
+        weights: shares of several styles at evenly spread frames, the first and the last among them; between two of them
+            the shares change evenly. () leaves them to `Settings.style_weights`.
 
     Raises:
         SettingsError: a value is out of range; names it.
@@ -56,6 +58,7 @@ class FilmSettings:
     crf: int | None = None
     anchor_every: int = 8
     alone: bool = False
+    weights: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.rate <= 1000:
@@ -155,3 +158,8 @@ def check_packages(name: Any) -> None:
 def is_film(path: str) -> bool:
     """Whether a path names a film by its suffix. A GIF is a film only if the result is also a film."""
     return Path(path).suffix.lower() in {*FILM_SUFFIXES, ".m4v", ".avi", ".mpg", ".mpeg", ".ts", ".ogv"} - {".gif"}
+
+
+def may_move(path: str) -> bool:
+    """Whether a path may name a mask of many frames: a film, a GIF or a folder."""
+    return is_film(path) or Path(path).suffix.lower() == ".gif" or Path(path).is_dir()

@@ -21,8 +21,8 @@ from .reading import Source
 from .shots import Group, groups
 from .work import Kept, Work
 
-Finish = Callable[[Frame, np.ndarray], np.ndarray]
-"""A frame of the film and its paint, (H, W, 3) float32 in [0, 1], to the frame of the result."""
+Finish = Callable[[int, Frame, np.ndarray], np.ndarray]
+"""A frame's number from 0, the frame, and its paint, (H, W, 3) float32 in [0, 1], to the frame of the result."""
 
 STRETCH = 96  # frames, at least, after which the work so far is kept
 
@@ -30,6 +30,7 @@ STRETCH = 96  # frames, at least, after which the work so far is kept
 class Painter(Protocol):
     """Paints the groups of a film in order; `styleshuffle.video.anchors.AnchorPainter`."""
 
+    frames: int
     painted: int
 
     def paint(self, frames: list[np.ndarray]) -> Iterator[np.ndarray]: ...
@@ -123,7 +124,7 @@ def paint_film(
     """
     if work.kept.frames:
         painter.restore(work.state())
-        painter.painted = work.kept.painted
+        painter.frames, painter.painted = work.kept.frames, work.kept.painted
     left = itertools.islice(source.frames(), work.kept.frames, None)
     before = painter.last_frame() if work.kept.frames else None
     coming = groups(left, before, most)
@@ -139,15 +140,15 @@ def paint_film(
     return work.kept
 
 
-def over_film(strengths: np.ndarray) -> Finish:
+def over_film(strengths: Callable[[int], np.ndarray]) -> Finish:
     """Lay paint over the film's own frames.
 
     Args:
-        strengths: (1, 1, H, W) or (H, W) of the result's size, from 0 (the film) to 1 (the paint).
+        strengths: of a frame by its number, (H, W) of the result's size, from 0 (the film) to 1 (the paint).
     """
-    share = strengths.reshape(*strengths.shape[-2:], 1)
 
-    def finish(frame: Frame, paint: np.ndarray) -> np.ndarray:
+    def finish(number: int, frame: Frame, paint: np.ndarray) -> np.ndarray:
+        share = strengths(number)[..., None]
         own = images.Picture(frame.rgb).resized((share.shape[1], share.shape[0])) / np.float32(255)
         return np.asarray(own + share * (paint - own))
 
@@ -172,8 +173,9 @@ def _painted(
         for frame, paint in zip(group.frames, paints, strict=True):
             if frame.damaged:
                 kept.damaged.append(kept.frames)
+            finished = paint if finish is None else finish(kept.frames, frame, paint)
             kept.frames += 1
-            yield replace(frame, rgb=to_bytes(paint if finish is None else finish(frame, paint)))
+            yield replace(frame, rgb=to_bytes(finished))
             if progress is not None:
                 progress(kept.frames)
         if kept.frames >= until:

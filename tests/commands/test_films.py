@@ -74,6 +74,47 @@ def test_a_strength_mask_shows_the_film_itself(here: Path, fake: type[FakeStyliz
         assert np.array_equal(made.rgb, own.rgb)
 
 
+def test_a_strength_mask_that_moves_shows_the_film_frame_by_frame(
+    here: Path, fake: type[FakeStylizer], film: Path
+) -> None:
+    Path("masks").mkdir()
+    for number in range(6):
+        picture(f"masks/{number}.png", "white" if number < 3 else "black", (64, 48))
+    arguments = ("film.mp4", "style.png", "-o", "out.mkv", "--codec", "ffv1", "--strength-mask")
+    assert run(*arguments, "masks").exit_code == 0
+    shown = [
+        np.array_equal(made.rgb, own.rgb)
+        for made, own in zip(FilmFile("out.mkv").frames(), FilmFile("film.mp4").frames(), strict=True)
+    ]
+    assert shown == [False] * 3 + [True] * 3
+    Path("masks/5.png").unlink()
+    refused = run(*arguments, "masks", "--overwrite")
+    assert refused.exit_code == 1
+    assert "masks: has 5 frames, but the film has 6; give the mask a frame for each" in refused.stderr
+
+
+def test_each_anchor_gets_the_mask_of_its_frame(here: Path, fake: type[FakeStylizer], film: Path) -> None:
+    frames = [np.full((48, 64, 3), 40 * number, np.uint8) for number in range(6)]
+    write_film("mask.mp4", frames)
+    picture("style_mask.png")
+    options = ("--mask", "mask.mp4", "--style-mask", "style_mask.png", "--anchor-every", "2")
+    result = run("film.mp4", "style.png", "-o", "out.mp4", *options)
+    assert result.exit_code == 0, result.stderr
+    levels = [round(float(options["mask"].rgb.mean()) / 40) for options in fake.made[0].masks]
+    assert levels == [0, 1, 3, 5]  # the first frame is an anchor too
+
+
+def test_shares_change_from_the_first_frame_to_the_last(here: Path, fake: type[FakeStylizer], film: Path) -> None:
+    arguments = ("film.mp4", "style.png", "content.png", "-o", "out.mp4", "--anchor-every", "1")
+    result = run(*arguments, "--style-weights", "1,0:0,1")
+    assert result.exit_code == 0, result.stderr
+    shares = [wish["style_weights"] for wish in fake.made[0].wished]
+    assert shares == [pytest.approx((1 - part, part)) for part in (0, 0.2, 0.4, 0.6, 0.8, 1)]
+    frames = run("film.mp4", "style.png", "content.png", "-o", "alone.mp4", "--alone", "--style-weights", "1,0:0,1:1,0")
+    assert frames.exit_code == 0, frames.stderr
+    assert [wish["style_weights"][0] for wish in fake.made[1].wished] == pytest.approx([1, 0.6, 0.2, 0.2, 0.6, 1])
+
+
 def test_a_stopped_film_goes_on(
     here: Path, fake: type[FakeStylizer], film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +154,26 @@ def test_a_stopped_film_goes_on(
         ("none.mp4 style.png -o out.mp4", 1, "none.mp4: no such file; check the path"),
         ("text.mp4 style.png -o out.mp4", 1, "text.mp4: cannot be read as a film"),
         ("empty style.png -o out.mp4 --frames", 1, "empty: has no numbered frames"),
+        (
+            "film.mp4 style.png content.png -o out.mp4 --style-weights 1,0:1",
+            2,
+            "--style-weights: (1.0,) has 1 values; give 2",
+        ),
+        (
+            "film.mp4 style.png content.png -o out.mp4 --style-weights 1,0:0,0",
+            2,
+            "--style-weights: (0.0, 0.0) leaves out",
+        ),
+        ("film.mp4 style.png content.png -o out.mp4 --style-weights 1,0:x", 2, "'x' is not a valid float"),
+        ("film.mp4 style.png -o out.mp4 --style-weights 1:1 --save-settings a.toml", 2, "no shares that change"),
+        (
+            "content.png style.png style.png -o out.png --style-weights 1,0:0,1",
+            2,
+            "content.png is not a film; give a single",
+        ),
+        ("empty style.png style.png -o out --style-weights 1,0:0,1", 2, "empty is not a film; give a single list"),
+        ("film.mp4 style.png -o masks --frames --strength-mask masks", 1, "masks: this is the mask itself"),
+        ("film.mp4 style.png -o out.mp4 --strength-mask text.mp4", 1, "text.mp4: cannot be read as a film"),
         ("film.mp4 style.png -o out.mp4 --rate x", 2, "'x' is not a number; write for example 25 or 30000/1001"),
     ],
 )
@@ -122,6 +183,7 @@ def test_what_cannot_be_done_is_refused(
     Path("text.mp4").write_text("no film")
     Path("there.mp4").write_text("there")
     Path("empty").mkdir()
+    picture("masks/1.jpg")
     result = run(*arguments.split())
     assert result.exit_code == code
     assert says in result.stderr

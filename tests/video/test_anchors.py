@@ -6,6 +6,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,9 +14,13 @@ from film_files import panning, texture
 from helpers import SAMPLES
 
 from styleshuffle.images import Picture
+from styleshuffle.reshuffle.boxes import Boxes
+from styleshuffle.reshuffle.levels import Turn
 from styleshuffle.reshuffle.nnf import NNF
-from styleshuffle.video.anchors import AnchorPainter, SinglePainter, anchor_of, arrays_of, scale_of
+from styleshuffle.video.anchors import AnchorPainter, SinglePainter, anchor_of, arrays_of
+from styleshuffle.video.carrying import scale_of
 from styleshuffle.video.fields import carried
+from styleshuffle.video.timeline import Timeline
 
 
 class Flickering:
@@ -105,6 +110,62 @@ def test_an_anchor_comes_back_from_its_arrays() -> None:
     assert np.array_equal(again.paint, painter.anchor.paint)
     assert torch.equal(again.fields[4].match, painter.anchor.fields[4].match)
     assert torch.equal(again.fields[4].prices, painter.anchor.fields[4].prices)
+
+
+class Sided:
+    """Paints the left part in the first style and the right in the second, by their shares; each in new noise."""
+
+    device = torch.device("cpu")
+    taking_part = (0, 1)
+
+    def __init__(self, share: float = 1.0, seed: int = 0) -> None:
+        self.share, self.count, self.masks = share, [seed], []
+
+    def with_settings(self, style_weights: tuple[float, float]) -> Sided:
+        other = Sided(style_weights[0])
+        other.count, other.masks = self.count, self.masks
+        return other
+
+    def render(self, content: Picture, watch: Any, **options: Any) -> Picture:
+        self.count[0] += 1
+        self.masks.append(options["mask"])
+        height, width = content.rgb.shape[:2]
+        edge = round(self.share * width)
+        noise = texture(height, width, seed=100 + self.count[0]).astype(np.float32) / 2550
+        noise[..., 0] += 0.8 * (np.arange(width) >= edge)
+        boxes = Boxes(((1, 1), (1, 1)), (0, 1), (2, 1), self.device)
+        match = (torch.arange(width) >= edge).long().expand(height, width)
+        watch(Turn(1, torch.zeros(1), torch.zeros(1), NNF(match, torch.zeros(2, 1), boxes), 1.0))
+        return Picture(noise)
+
+
+def test_shares_that_change_repaint_only_what_turns_to_the_other_style() -> None:
+    painter = AnchorPainter(Sided(), Timeline(3, ((1, 0), (0, 1))))  # type: ignore[arg-type]
+    first, second, third = (next(painter.paint([texture(48, 64)])) for _ in range(3))
+    assert first[..., 0].max() < 0.3
+    assert second[:, 44:, 0].min() > 0.7
+    assert third[..., 0].min() > 0.7
+    detail = [frame - cv2.GaussianBlur(frame, (0, 0), 2) for frame in (first, second)]
+    assert np.corrcoef(*(each[:, :16].ravel() for each in detail))[0, 1] > 0.9  # the old strokes, in another tone
+
+
+def test_a_mask_that_moves_repaints_what_comes_into_another_region() -> None:
+    class Sliding:
+        name = "mask"
+
+        def at(self, number: int) -> Picture:
+            rgb = np.zeros((48, 64, 3), np.uint8)
+            rgb[:, 20 + 12 * number :] = 255
+            return Picture(rgb)
+
+    stylizer = Sided()
+    painter = AnchorPainter(stylizer, Timeline(2, mask=Sliding()))  # type: ignore[arg-type]
+    first, second = (next(painter.paint([texture(48, 64)])) for _ in range(2))
+    changed = np.abs(first - second).mean((0, 2))
+    assert changed[21:31].min() > 0.01
+    assert changed[:10].max() < 1e-6
+    assert changed[44:].max() < 1e-6
+    assert [mask.rgb[0, :, 0].argmax() for mask in stylizer.masks] == [20, 32]
 
 
 def test_a_field_moves_by_whole_cells() -> None:

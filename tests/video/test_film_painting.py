@@ -90,7 +90,7 @@ def test_a_run_that_stops_at_once_leaves_nothing(film: Path, tmp_path: Path) -> 
 def test_a_masked_place_shows_the_film() -> None:
     strengths = np.zeros((4, 6), np.float32)
     strengths[:, 3:] = 1
-    finish = over_film(strengths[None, None])
-    made = finish(Frame(np.full((4, 6, 3), 51, np.uint8), 0, 1), np.full((4, 6, 3), 0.75, np.float32))
+    finish = over_film(lambda number: strengths * number)
+    made = finish(1, Frame(np.full((4, 6, 3), 51, np.uint8), 0, 1), np.full((4, 6, 3), 0.75, np.float32))
     assert made[:, :3].mean() == pytest.approx(0.2)
     assert made[:, 3:].mean() == pytest.approx(0.75)
