@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -136,6 +138,22 @@ def clips(count: int, height: int, width: int) -> dict[str, Clip]:
         "overlay": overlaid(camera("content/coffee", drift, count, height, width), "content/astronaut", (1.7, 0.3)),
         "sky": camera("content/rocket", drift, count, height, width),
     }
+
+
+def filmed(path: Path, count: int, width: int) -> Clip:
+    """The first frames of a film, at a width in pixels. Its motion is not known, and measured."""
+    from styleshuffle.video.flow import flow_between, grey
+    from styleshuffle.video.measuring import certain
+    from styleshuffle.video.reading import FilmFile
+
+    film = FilmFile(path)
+    height = round(film.facts.size[1] * width / film.facts.size[0] / 2) * 2
+    shown = itertools.islice(film.frames(), count)
+    frames = [np.asarray(cv2.resize(frame.rgb, (width, height), interpolation=cv2.INTER_AREA)) for frame in shown]
+    greys = [grey(frame) for frame in frames]
+    there = [flow_between(after, greys[max(0, number - 1)]) for number, after in enumerate(greys)]
+    back = [flow_between(greys[max(0, number - 1)], after) for number, after in enumerate(greys)]
+    return Clip(frames, there, [certain(*flows) for flows in zip(there, back, strict=True)])
 
 
 def swaying(count: int, height: int, width: int) -> Clip:

@@ -1,6 +1,6 @@
 """Films of known motion, painted frame by frame and by anchors; makes docs/video.md.
 
-python benchmarks/video.py --vgg19 vgg19.safetensors --out docs
+python benchmarks/video.py --vgg19 vgg19.safetensors --clip bigbuckbunny.mp4 --out docs
 python benchmarks/video.py --from-data
 """
 
@@ -29,6 +29,8 @@ SHOWN = 8  # frames of a sheet
 MEASURED = 4  # frames that are measured as pictures
 TITLES = ("to frame by frame", "to source", "anchors", "time")
 EVERY = 8  # frames from anchor to anchor
+REAL_STYLE = "watercolour_lake"  # of a film that is given
+SHEET = 240  # pixels: width of a frame on a sheet
 
 
 def painted(stylizer: Stylizer, clip: Clip, alone: bool) -> tuple[list[np.ndarray], int, float]:
@@ -52,42 +54,59 @@ def error(clip: Clip, frames: Sequence[np.ndarray]) -> float:
     )
 
 
-def run(count: int, height: int, width: int, long: int, judge: Any, out: Path | None) -> list[dict[str, Any]]:
-    """Rows of the table; draws a sheet for each clip."""
-    from clips import clips, swaying
-
+def compared(name: str, style: str, clip: Clip, judge: Any, sheet: Path | None) -> dict[str, Any]:
+    """A row of the table; draws a sheet."""
     from styleshuffle import Stylizer
+
+    stylizer = Stylizer(device="cpu").set_style(SAMPLES / f"style/{style}.jpg")
+    stylizer.render(_picture(clip.frames[0]))  # prepares the style, which does not count
+    alone, _, seconds_alone = painted(stylizer, clip, alone=True)
+    ours, anchors, seconds = painted(stylizer, clip, alone=False)
+    row = {
+        "clip": name, "style": style, "frames": len(clip.frames), "anchors": anchors, "size": clip.frames[0].shape[1::-1],
+        "source": error(clip, clip.frames), "alone": error(clip, alone), "ours": error(clip, ours),
+        "time": seconds / seconds_alone,
+        "measures alone": measures(judge, clip, alone, style), "measures ours": measures(judge, clip, ours, style),
+    }  # fmt: skip
+    click.echo(f"{name}: {row}", err=True)
+    if sheet:
+        draw(alone, ours, sheet)
+    return row
+
+
+def run(
+    count: int, height: int, width: int, long: int, judge: Any, out: Path | None, real: Path | None
+) -> list[dict[str, Any]]:
+    """Rows of the table; draws a sheet for each clip but the real one, which belongs to others."""
+    from clips import clips, filmed, swaying
 
     rows = []
     for name, clip in clips(count, height, width).items():
-        stylizer = Stylizer(device="cpu").set_style(SAMPLES / f"style/{STYLES[name]}.jpg")
-        stylizer.render(_picture(clip.frames[0]))  # prepares the style, which does not count
-        alone, _, seconds_alone = painted(stylizer, clip, alone=True)
-        ours, anchors, seconds = painted(stylizer, clip, alone=False)
-        rows.append({
-            "clip": name, "style": STYLES[name], "frames": count, "anchors": anchors,
-            "source": error(clip, clip.frames), "alone": error(clip, alone), "ours": error(clip, ours),
-            "time": seconds / seconds_alone,
-            "measures alone": measures(judge, clip, alone, STYLES[name]),
-            "measures ours": measures(judge, clip, ours, STYLES[name]),
-        })  # fmt: skip
-        click.echo(f"{name}: {rows[-1]}", err=True)
-        if out:
-            draw(alone, ours, out / f"video_{name}.jpg")
-    clip = swaying(long, height // 2, width // 2)
+        rows.append(compared(name, STYLES[name], clip, judge, out and out / f"video_{name}.jpg"))
+    if real:
+        rows.append(compared(real.stem, REAL_STYLE, filmed(real, count, width), judge, None))
+    rows.append(swayed(swaying(long, height // 2, width // 2), out))
+    return rows
+
+
+def swayed(clip: Clip, out: Path | None) -> dict[str, Any]:
+    """What becomes of paint over a long clip; draws a sheet."""
+    from styleshuffle import Stylizer
+
+    long = len(clip.frames)
     stylizer = Stylizer(device="cpu").set_style(SAMPLES / "style/swirling_night.jpg")
     ours, anchors, _ = painted(stylizer, clip, alone=False)
     numbers = sorted({min(long - 1, step * long // 6) for step in range(7)})
     alone = [stylizer.render(_picture(clip.frames[number])).rgb for number in numbers]
-    rows.append({
+    row = {
         "clip": "long", "style": "swirling_night", "frames": long, "anchors": anchors,
         "source": error(clip, clip.frames), "ours": error(clip, ours), "shown": numbers,
         "contrast alone": [contrast(frame) for frame in alone],
         "contrast ours": [contrast(ours[number]) for number in numbers],
-    })  # fmt: skip
+    }  # fmt: skip
     if out:
         draw(alone, [ours[number] for number in numbers], out / "video_long.jpg")
-    return rows
+    return row
 
 
 def _picture(frame: np.ndarray) -> Any:
@@ -124,8 +143,16 @@ def draw(alone: Sequence[np.ndarray], ours: Sequence[np.ndarray], path: Path) ->
     from PIL import Image
 
     numbers = sorted({step * (len(ours) - 1) // (SHOWN - 1) for step in range(SHOWN)})
-    rows = [np.hstack([frames[number] for number in numbers]) for frames in (alone, ours)]
-    Image.fromarray((np.vstack(rows).clip(0, 1) * 255 + 0.5).astype(np.uint8)).save(path, quality=90)
+    height = round(ours[0].shape[0] * SHEET / ours[0].shape[1])
+    rows = [np.hstack([_small(frames[number], (SHEET, height)) for number in numbers]) for frames in (alone, ours)]
+    Image.fromarray(np.vstack(rows)).save(path, quality=85)
+
+
+def _small(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    import numpy as np
+    from PIL import Image
+
+    return np.asarray(Image.fromarray((frame.clip(0, 1) * 255 + 0.5).astype(np.uint8)).resize(size))
 
 
 def plot(rows: Sequence[Sequence[float]], path: Path) -> None:
@@ -181,6 +208,9 @@ def marks(data: Mapping[str, Any]) -> dict[str, str]:
 @click.option("--width", default=512, show_default=True)
 @click.option("--long", default=300, show_default=True, help="Frames of the long clip, which has half the size.")
 @click.option("--memory-frames", default=2000, show_default=True, help="Frames of the film whose memory is watched.")
+@click.option(
+    "--clip", "real", type=click.Path(path_type=Path), help="A film, whose motion is measured by the flow; gets a row."
+)
 @click.option("--vgg19", type=click.Path(path_type=Path), help="Measure on VGG-19 from this file.")
 @out_option
 @from_data_option
@@ -190,6 +220,7 @@ def main(
     width: int,
     long: int,
     memory_frames: int,
+    real: Path | None,
     vgg19: Path | None,
     out: Path | None,
     from_data: bool,
@@ -209,7 +240,7 @@ def main(
             "machine": machine(), "judge": "VGG-19" if vgg19 else "the compact encoder",
             "size": f"{width} x {height}", "count": count,
         }  # fmt: skip
-        rows = run(count, height, width, long, judge, out)
+        rows = run(count, height, width, long, judge, out, real)
         memory = fresh_process("video_memory.py", "--frames", memory_frames)
         data = {"facts": facts, "clips": rows, "memory": memory}
         if out:

@@ -21,6 +21,7 @@ from ..reshuffle.levels import Turn
 from ..reshuffle.nnf import NNF
 from .carrying import Link, between, fused, linked, scale_of
 from .changes import clear_of, fetched_labels, outline, same_regions, turning
+from .detail import movable
 from .fields import CarriedMatcher, Fields, styles_of
 from .flow import doubled, likeness, moved
 from .timeline import Asked, Shares, Timeline
@@ -74,6 +75,9 @@ class AnchorPainter:
         frames: how many frames were made so far.
         painted: how many of them were painted, as pictures are.
     """
+
+    moves = True
+    """Whether paint is moved from frame to frame."""
 
     def __init__(self, stylizer: Stylizer, timeline: Timeline | None = None) -> None:
         self.stylizer, self.timeline = stylizer, timeline or Timeline()
@@ -145,13 +149,13 @@ class AnchorPainter:
         styles = fetched_labels(before.styles, link.flow)
         if changing and asked.shares and before.shares:
             link = link.less(clear_of(turning(styles, new.styles, before.shares, asked.shares)))
-        sure = link.trust[..., None]
+        sure, growth = link.trust[..., None], scale_of(link.flow)
         return Anchor(
             frame=frame,
-            paint=fused(new.paint, before.fine, link, retoned=changing),
+            paint=fused(new.paint, before.fine, link, growth, retoned=changing),
             fields=new.fields,
             shown=new.shown + sure * (moved(before.shown, link.flow) - new.shown),
-            stretch=link.trust * (moved(before.stretch, link.flow) + scale_of(link.flow)),
+            stretch=link.trust * (moved(before.stretch, link.flow) + growth),
             styles=np.where(link.trust > 0.5, styles, new.styles),
             shares=new.shares,
             regions=new.regions,
@@ -173,12 +177,12 @@ class AnchorPainter:
             stylizer = stylizer.with_settings(style_weights=asked.shares)
         picture = stylizer.render(Picture(frame), mask=asked.mask, match=match, watch=keep, whole_mask=False)
         self.painted += 1
+        paint = as_float(picture.rgb)
+        paint = movable(paint) if self.moves else paint
         shown, stretch = frame.astype(np.float32), np.zeros(frame.shape[:2], np.float32)
         taking = (0,) if asked.shares is None else stylizer.taking_part
         styles = styles_of(fields, taking, frame.shape[:2])
-        return Anchor(
-            frame, as_float(picture.rgb), fields, shown, stretch, styles, asked.shares, outline(asked.mask, frame)
-        )
+        return Anchor(frame, paint, fields, shown, stretch, styles, asked.shares, outline(asked.mask, frame))
 
 
 def _linked(asked: Asked, anchor: Anchor) -> Link:
@@ -223,6 +227,8 @@ def lasting(frame: np.ndarray, before: Anchor, link: Link) -> np.ndarray:
 
 class SinglePainter(AnchorPainter):
     """Paints each frame by itself, as a picture: it flickers. For comparison."""
+
+    moves = False
 
     def paint(self, frames: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
         for frame in frames:

@@ -57,13 +57,16 @@ def _when(packet: Any) -> float:
 def _picture_packets(stretches: Sequence[Stretch], stream: Any, time_base: Fraction) -> Iterator[Any]:
     import av
 
+    last = None
     for path, start in stretches:
         with av.open(str(path)) as stretch:
             for packet in stretch.demux(video=0):
                 if packet.size:
                     shift = round(start * time_base / packet.time_base)
-                    decoded = packet.pts if packet.dts is None else packet.dts
-                    packet.pts, packet.dts = packet.pts + shift, decoded + shift
+                    decoded = (packet.pts if packet.dts is None else packet.dts) + shift
+                    # a stretch with B-frames begins to be decoded before it is shown, when the one before has ended
+                    last = decoded if last is None else max(decoded, last + 1)
+                    packet.pts, packet.dts = packet.pts + shift, last
                     packet.stream = stream
                     yield packet
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from .detail import refreshed
 from .flow import flow_between, grey, likeness, moved, moved_finely, trust
 
 _TONE = 0.06  # deviation in shares of the long side of the Gaussian over which new paint takes on the old tone
@@ -56,17 +57,18 @@ def linked(frame: np.ndarray, anchor: np.ndarray) -> Link:
     return Link(there, trust(like, there, back), like)
 
 
-def fused(new: np.ndarray, old: np.ndarray, link: Link, retoned: bool = False) -> np.ndarray:
+def fused(new: np.ndarray, old: np.ndarray, link: Link, growth: np.ndarray, retoned: bool = False) -> np.ndarray:
     """A frame's new paint, and the old paint of an anchor where the link is trusted. Both get the same tone.
 
     Args:
         new: (H, W, 3) float32.
         old: `Anchor.fine`.
+        growth: of `scale_of`; the new paint gives the finest detail that old paint lacks where it grows.
         retoned: the old paint takes on the tone of the new paint, since other colours are wanted than before. Otherwise
             the new paint takes on the tone of the old.
     """
     flow, sure = scaled(link, new.shape[:2])
-    fetched = moved_finely(old, flow)
+    fetched = refreshed(moved_finely(old, flow), new, resized(growth, new.shape))
     if retoned:
         other = blurred((new - fetched) * sure[..., None], new) / (blurred(sure, new) + _LEAST)[..., None]
         return np.clip(new + sure[..., None] * (fetched + other - new), 0, 1)

@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 FILM_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif")
 """Of the files that can be written. More can be read: whatever PyAV knows."""
 
-# Without B-frames: stretches that are encoded one by one then follow each other in decoding order too.
 CODECS: dict[str, tuple[str, int | None, int | None, dict[str, str]]] = {
-    "h264": ("libx264", 18, 51, {"preset": "medium", "bf": "0"}),
-    "h265": ("libx265", 20, 51, {"preset": "medium", "x265-params": "log-level=error:bframes=0"}),
-    "vp9": ("libvpx-vp9", 24, 63, {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}),
+    "h264": ("libx264", 18, 51, {"preset": "medium"}),
+    "h265": ("libx265", 20, 51, {"preset": "medium", "x265-params": "log-level=error"}),
+    "vp9": ("libvpx-vp9", 24, 63, {"deadline": "good", "cpu-used": "4", "row-mt": "1"}),
     "ffv1": ("ffv1", None, None, {"level": "3"}),
     "gif": ("gif", None, None, {}),
 }

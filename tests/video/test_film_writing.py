@@ -44,7 +44,8 @@ def test_times_colours_and_sound_are_kept(tmp_path: Path, name: str, codec: str 
     frames = list(made.frames())
     unit = made.facts.time_base
     assert [round(float(frame.time * unit), 3) for frame in frames] == [round(float(time * UNIT), 3) for time in TIMES]
-    assert round(float(frames[-1].duration * unit), 2) == round(float(STEP * UNIT), 2)
+    if codec == "ffv1" or name == "b.webm":  # with B-frames, a file does not say how long the last frame lasts
+        assert round(float(frames[-1].duration * unit), 2) == round(float(STEP * UNIT), 2)
     for frame, own in zip(frames, source.frames(), strict=True):
         assert np.abs(frame.rgb.astype(int) - own.rgb).mean() < 6
     if codec != "ffv1":
@@ -53,6 +54,21 @@ def test_times_colours_and_sound_are_kept(tmp_path: Path, name: str, codec: str 
         assert len(container.streams.audio) == 1
         samples = sum(frame.samples for frame in container.decode(audio=0))
         assert samples / container.streams.audio[0].rate == pytest.approx(0.25, abs=0.06)
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_stretches_with_b_frames_follow_each_other(tmp_path: Path, codec: str) -> None:
+    film, target = write_film(tmp_path / "a.mp4", panning(6)), tmp_path / "b.mp4"
+    remade(FilmFile(film), film, target, FilmSettings(codec=codec))
+    made = FilmFile(target)
+    step = Fraction(1, 25) / made.facts.time_base
+    assert [(frame.time, frame.duration) for frame in made.frames()] == [(step * number, step) for number in range(6)]
+    with av.open(str(target)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    decoded = [packet.dts for packet in packets]
+    assert decoded == sorted(set(decoded))
+    assert all(packet.dts <= packet.pts for packet in packets)
+    assert [packet.pts for packet in packets] != sorted(packet.pts for packet in packets)
 
 
 def test_sound_is_copied_where_the_file_can_hold_it(tmp_path: Path) -> None:
