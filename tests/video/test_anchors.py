@@ -188,3 +188,29 @@ def test_the_real_networks_paint_a_still_film_still_and_a_moving_film_calmly() -
     made, alone = (paint(frames, 1, kind(stylizer)) for kind in (AnchorPainter, SinglePainter))
     calm, flicker = (np.abs(film[2][8:-8, 8:-16] - film[1][8:-8, 12:-12]).mean() for film in (made, alone))
     assert calm < flicker / 3
+
+
+def test_the_real_networks_follow_regions_and_miss_none_that_a_frame_does_not_show() -> None:
+    from styleshuffle import Stylizer
+
+    two = np.zeros((64, 64, 3), np.uint8)
+    two[:, 32:] = 255
+    style = texture(64, 64) // 4
+    style[:, :32, 0] += 180
+    style[:, 32:, 2] += 180
+
+    class Covering:
+        name = "mask"
+
+        def at(self, number: int) -> Picture:
+            return Picture(two if number == 0 else np.zeros_like(two))
+
+    stylizer = Stylizer(device="cpu", strength=1.0, refine=0).set_style(Picture(style), masks=Picture(two))
+    painter = AnchorPainter(stylizer, Timeline(2, mask=Covering()))
+    first, second = (next(painter.paint([texture(64, 64, 3)])) for _ in range(2))
+    redness = [frame[:, part, 0].mean() - frame[:, part, 2].mean() for frame in (first, second) for part in _HALVES]
+    assert redness[0] > 0.2 > -0.2 > redness[1]
+    assert min(redness[2:]) > 0.2
+
+
+_HALVES = (slice(4, 24), slice(40, 60))
