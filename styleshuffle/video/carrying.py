@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from .detail import refreshed
+from .detail import refreshed, roughness
 from .flow import flow_between, grey, likeness, moved, moved_finely, trust
 
 _TONE = 0.06  # deviation in shares of the long side of the Gaussian over which new paint takes on the old tone
@@ -68,7 +68,8 @@ def fused(new: np.ndarray, old: np.ndarray, link: Link, growth: np.ndarray, reto
             the new paint takes on the tone of the old.
     """
     flow, sure = scaled(link, new.shape[:2])
-    fetched = refreshed(moved_finely(old, flow), new, resized(growth, new.shape))
+    fetched = moved_finely(old, flow)
+    fetched = refreshed(fetched, new, resized(growth, new.shape), moved(roughness(old[::2, ::2]), flow))
     if retoned:
         other = blurred((new - fetched) * sure[..., None], new) / (blurred(sure, new) + _LEAST)[..., None]
         return np.clip(new + sure[..., None] * (fetched + other - new), 0, 1)

@@ -15,7 +15,8 @@ _HELD = 0.95  # of the highest frequency that pixels can hold, up to which paint
 _TAPS = 65
 _INSTEAD = 0.045  # by which the detail below is made stronger, so that the paint is as rough as it was
 _DETAIL = 3.0  # pixels: deviation of the Gaussian below which there is detail
-_MOST_GAIN = 0.1
+_MOST_GAIN = 0.15
+_AREA = 0.03  # of the long side: deviation of the Gaussian over which paint stays as rough as it was
 _GROWN = 0.01  # natural logarithm of the growth from which on paint lacks detail
 
 
@@ -25,21 +26,32 @@ def movable(paint: np.ndarray) -> np.ndarray:
     return np.clip(smooth + _INSTEAD * (smooth - cv2.GaussianBlur(smooth, (0, 0), 1.0)), 0, 1)
 
 
-def refreshed(old: np.ndarray, new: np.ndarray, growth: np.ndarray) -> np.ndarray:
-    """Old paint that has grown, with the detail that it lacks, from new paint; all (H, W, 3) float32.
+def refreshed(old: np.ndarray, new: np.ndarray, growth: np.ndarray, rough: np.ndarray) -> np.ndarray:
+    """Old paint that has grown, with the detail that it lacks, and as rough as it was; all (H, W, 3) float32.
 
     Args:
-        new: of `movable`.
+        new: of `movable`; gives the finest detail.
         growth: natural logarithm of how much larger things have become, (H, W).
+        rough: what `roughness` of the old paint was before it grew, (H, W).
     """
     usual = float(np.median(growth))
     if usual < _GROWN:
         return old
     share = np.clip(growth / usual, 0, 1)[..., None]
     old = old + share * (new - up_to(new, _HELD * np.exp(-usual)))
-    detail, wanted = (values - cv2.GaussianBlur(values, (0, 0), _DETAIL) for values in (old, new))
-    gain = np.sqrt(np.square(wanted).mean() / max(np.square(detail).mean(), 1e-8)) - 1
-    return np.asarray(old + share * float(np.clip(gain, 0, _MOST_GAIN)) * detail)
+    gain = np.sqrt(rough / np.maximum(roughness(old), 1e-8)) - 1
+    return np.asarray(old + share * np.clip(gain, 0, _MOST_GAIN)[..., None] * _detail(old))
+
+
+def roughness(paint: np.ndarray) -> np.ndarray:
+    """Mean square of the detail of paint (H, W, 3) around each place, (H, W)."""
+    spread = _AREA * max(paint.shape[:2])
+    square = np.square(_detail(paint)).mean(2)
+    return np.asarray(cv2.GaussianBlur(square, (0, 0), spread, borderType=cv2.BORDER_REFLECT_101))
+
+
+def _detail(paint: np.ndarray) -> np.ndarray:
+    return np.asarray(paint - cv2.GaussianBlur(paint, (0, 0), _DETAIL))
 
 
 def up_to(values: np.ndarray, part: float) -> np.ndarray:

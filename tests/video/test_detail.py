@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from film_files import texture
 
-from styleshuffle.video.detail import movable, refreshed, up_to
+from styleshuffle.video.detail import movable, refreshed, roughness, up_to
 from styleshuffle.video.flow import doubled, moved_finely
 
 
@@ -41,7 +41,7 @@ def test_paint_of_one_colour_stays() -> None:
 def test_paint_that_does_not_grow_stays() -> None:
     old, new = up_to(noise(), 0.5), noise()
     for growth in (0.0, -0.2):
-        assert refreshed(old, new, np.full((64, 96), growth, np.float32)) is old
+        assert refreshed(old, new, np.full((64, 96), growth, np.float32), roughness(new)) is old
 
 
 def test_paint_that_grows_gets_what_it_lacks() -> None:
@@ -50,7 +50,7 @@ def test_paint_that_grows_gets_what_it_lacks() -> None:
     growth[:, :40] = 0
     new = up_to(noise(), 0.95)
     old = up_to(noise()[::-1].copy(), 0.95 / 1.2)
-    made = refreshed(old, new, growth)
+    made = refreshed(old, new, growth, roughness(new))
     assert np.array_equal(made[:, :40], old[:, :40])
     inside = (slice(16, -16), slice(56, -8))
     finest = [(values - up_to(values, 0.95 / 1.2))[inside].std() for values in (old, made, new)]
