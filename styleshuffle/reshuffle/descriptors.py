@@ -22,7 +22,7 @@ from .eigen import eigen
 Spread = tuple[Tensor, Tensor]
 """Mean and deviation (C) by channel."""
 
-_SAMPLE = 4096  # positions that the axes of patches are found from, about
+_SAMPLE = 2048  # positions that the axes of patches are found from, about
 _CHANNEL_SAMPLE = 8192  # likewise the axes of channels
 
 

@@ -21,7 +21,7 @@ from .eigen import eigen
 _STEADY = 16  # positions whose own covariance counts as much as the whole picture's
 _FLOOR = 1e-5  # of the mean eigenvalue, which is added to the content's: directions below it carry rounding
 _ROUNDING = 1e-13  # of the largest eigenvalue of a product of covariances, in float64
-_SAMPLE = 16384  # positions that moments are taken from, about, where there are more
+_SAMPLE = 8192  # positions that moments are taken from, about, where there are more
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Moments:
 
 
 def moments(features: Tensor) -> Moments:
-    """Moments of features (C, H, W) over all positions, or over some 16,000 that are spread evenly."""
+    """Moments of features (C, H, W) over all positions, or over some 8,000 that are spread evenly."""
     flat = features.flatten(1)
     # an odd step takes odd and even places alike, which upsampling may have made differ
     flat = flat[:, :: max(1, flat.shape[1] // _SAMPLE) | 1]
