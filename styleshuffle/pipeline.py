@@ -270,7 +270,7 @@ class Pipeline:
         return strokes[None].contiguous(memory_format=torch.channels_last)
 
     def _sketching(self) -> Pipeline:
-        """What paints coarse strokes: they are enlarged, so the finest level does not show, and their colours are not used."""
+        """What paints coarse strokes: enlarged, they would not show the finest level, and their colours are not used."""
         levels = tuple(level for level in self.settings.levels if level > 1) or self.settings.levels
         return Pipeline(replace(self.settings, levels=levels, strokes=0, palette=0), self.encoder, self.decoder)
 

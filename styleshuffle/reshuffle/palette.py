@@ -77,10 +77,9 @@ def _axes(device: torch.device) -> list[Tensor]:
 
 def _quantiles(values: Tensor) -> Tensor:
     """Evenly spaced quantiles (3, `_QUANTILES`) of values (3, n), row by row, between neighbours by their distance."""
-    if values.device.type == "cpu":  # NumPy sorts many numbers at a time: torch takes twenty times as long
-        rising = torch.from_numpy(np.sort(values.numpy(), axis=1))
-    else:
-        rising = values.sort(1).values
+    # NumPy sorts many numbers at a time; torch takes twenty times as long
+    on_cpu = values.device.type == "cpu"
+    rising = torch.from_numpy(np.sort(values.numpy(), axis=1)) if on_cpu else values.sort(1).values
     last = rising.shape[1] - 1
     places = torch.linspace(0, last, _QUANTILES, dtype=torch.float64, device="cpu")
     before = places.long().clamp_(max=max(0, last - 1))
