@@ -194,3 +194,20 @@ def test_too_little_is_refused(amount: int | str) -> None:
     with pytest.raises(SettingsError, match=r"^memory: .* is too little; use at least 100MB"):
         parse_memory(amount)
     assert parse_memory(LEAST) == LEAST
+
+
+FREED = """
+from styleshuffle.memory import available_memory, keep_freed, resident_memory
+if keep_freed():
+    start = resident_memory()
+    b"1" * 2**28
+    assert resident_memory() > start + 2**27, "not kept"
+    bound = resident_memory() + 2**20
+    assert available_memory(bound, wanted=2**10) < 2**21, "given back without need"
+    assert available_memory(bound, wanted=2**27) > 2**27, "not given back"
+    assert resident_memory() < start + 2**27
+"""
+
+
+def test_memory_that_was_freed_and_kept_is_given_back_when_it_is_wanted() -> None:
+    subprocess.run([sys.executable, "-c", FREED], check=True, env=environment())
