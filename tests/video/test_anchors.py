@@ -3,6 +3,7 @@ where paint is carried, the noise stays."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -110,6 +111,12 @@ def test_an_anchor_comes_back_from_its_arrays() -> None:
     assert np.array_equal(again.paint, painter.anchor.paint)
     assert torch.equal(again.fields[4].match, painter.anchor.fields[4].match)
     assert torch.equal(again.fields[4].prices, painter.anchor.fields[4].prices)
+    assert again.shares is again.regions is None
+    regions = texture(32, 48, 1)
+    asked = replace(painter.anchor, shares=(0.25, 0.75), regions=regions)
+    again = anchor_of(arrays_of(asked), torch.device("cpu"))
+    assert again.shares == (0.25, 0.75)
+    assert np.array_equal(again.regions, regions)
 
 
 class Sided:
