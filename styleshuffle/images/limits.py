@@ -142,6 +142,11 @@ def check_needed(size: tuple[int, int], needed: int, name: str, max_pixels: int)
         raise refusal(name, f"is {size[0]} x {size[1]}: to read it {have}", "scale it down first")
 
 
+def most_pixels(bytes_a_pixel: int, max_pixels: int) -> int:
+    """How many pixels a picture may have whose pixels take so many bytes of memory each; see `check_needed`."""
+    return min(max_pixels, _PLAIN_BYTES * max_pixels // bytes_a_pixel)
+
+
 def size_of(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """The (width, height) in the header of a file that Pillow can open, as it lies in the file.
 
