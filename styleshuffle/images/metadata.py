@@ -18,6 +18,12 @@ _LONGEST = 2**24  # bytes of a block of metadata; more is damage or malice
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[1-8](?=\s*[\"'<])")
 _XMP_THUMBNAILS = re.compile(rb"<(xmp|xap):Thumbnails\b.*?</\1:Thumbnails\s*>", re.DOTALL)
 _XMP_EXTENDED = re.compile(rb"\s+xmpNote:HasExtendedXMP\s*=\s*([\"']).*?\1", re.DOTALL)
+# What promises further parts of the file: a gain map (Ultra HDR), a short film (motion photo), a depth map.
+_PARTS = rb"(?:hdrgm:\w+|GCamera:(?:MotionPhoto|MicroVideo)\w*|GDepth:\w+|GImage:\w+|G?Container:Directory)"
+_XMP_PARTS = (
+    re.compile(rb"\s+" + _PARTS + rb"\s*=\s*([\"']).*?\1", re.DOTALL),
+    re.compile(rb"<" + _PARTS + rb"\s*/>|<(" + _PARTS + rb")\b[^>]*>.*?</\1\s*>", re.DOTALL),
+)
 _XMP_GPS = (
     re.compile(rb"\s+exif:GPS\w*\s*=\s*([\"']).*?\1", re.DOTALL),
     re.compile(rb"<exif:(GPS\w*)\s*/>|<exif:(GPS\w*)\b[^>]*>.*?</exif:\2\s*>", re.DOTALL),
@@ -47,11 +53,14 @@ class Metadata:
         """The metadata of an upright picture of that (width, height) made from the photograph.
 
         Thumbnails show the photograph, and a recipe that lies in it is not that of the new picture; both are left out.
+        So is what promises further parts of a telephone's file, which the new picture does not have.
         """
         exif = self.exif and exif_data.mended(self.exif, size, srgb)
         xmp = self.xmp
         if xmp is not None:
             xmp = _XMP_THUMBNAILS.sub(b"", _XMP_ORIENTATION.sub(rb"\g<1>1", xmp))
+            for pattern in _XMP_PARTS:
+                xmp = pattern.sub(b"", xmp)
             xmp = without_recipe(_XMP_EXTENDED.sub(b"", xmp))
         return replace(self, exif=exif or None, xmp=xmp)
 

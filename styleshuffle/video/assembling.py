@@ -145,7 +145,7 @@ def _palette(stretches: Sequence[Stretch], time_base: Fraction) -> Any:
 
 
 def _gif_graph(stretches: Sequence[Stretch]) -> tuple[Any, Any, Any, Any, tuple[int, int]]:
-    """The filters that give frames the colours of a palette: all of them, both entrances, the end; and the frames' size."""
+    """The filters that give frames the colours of a palette, both entrances, the end, and the size of the frames."""
     import av
 
     with av.open(str(stretches[0][0])) as first:

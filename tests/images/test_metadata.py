@@ -2,6 +2,7 @@
 
 import io
 import struct
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from styleshuffle.images.exif import orientation_of, parsed
 from styleshuffle.images.metadata import Metadata, iptc_of
 from styleshuffle.images.tiff_tags import EXIF_IFD, GPS_IFD, MAKER_NOTE, TagFile
 
+PREFIXES = (b"xmp", b"hdrgm", b"GCamera", b"GDepth", b"GImage", b"Container", b"Item")
 DATE, MAKE, ORIENTATION, COPYRIGHT, THUMBNAIL = 0x9003, 0x010F, 0x0112, 0x8298, 0x0201
 
 
@@ -92,6 +94,31 @@ def test_strip_gps(tmp_path, suffix):
     assert parsed(kept.exif).data(MAKE) == b"Camera maker\0"
     if suffix != ".jxl":
         assert b'dc:creator="Ann"' in kept.xmp
+
+
+def test_parts_of_a_telephones_file_that_the_result_lacks_are_not_promised():
+    """Viewers would look for the gain map or the film that such XMP promises."""
+    names = b"".join(b' xmlns:%s="http://ns.example.com/%s/"' % (name, name) for name in PREFIXES)
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description rdf:about=""' + names + b' xmp:Rating="4" hdrgm:Version="1.0" GCamera:MotionPhoto="1"'
+        b' GCamera:MicroVideoOffset="12345"><Container:Directory><rdf:Seq><rdf:li rdf:parseType="Resource">'
+        b'<Container:Item Item:Semantic="GainMap" Item:Length="77"/></rdf:li></rdf:Seq></Container:Directory>'
+        b"<GDepth:Format>RangeInverse</GDepth:Format><GImage:Data/><xmp:Label>Red</xmp:Label></rdf:Description></rdf:RDF>"
+        b"</x:xmpmeta>"
+    )
+    kept = Metadata(xmp=xmp).mended((30, 24)).xmp
+    ElementTree.fromstring(kept)
+    assert b'xmp:Rating="4"' in kept and b"<xmp:Label>Red</xmp:Label>" in kept
+    for gone in (
+        b"hdrgm:Version",
+        b"MotionPhoto",
+        b"MicroVideo",
+        b"Container:Directory",
+        b"GDepth:Format",
+        b"GImage:Data",
+    ):
+        assert gone not in kept
 
 
 def test_a_place_in_unknown_words_drops_the_xmp():
