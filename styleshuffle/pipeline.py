@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -153,7 +153,7 @@ class Pipeline:
             (1, 3, H, W), RGB in [0, 1], on the CPU.
         """
         report = Report(progress, self.settings, self.decoder, self.refine_steps)
-        draft = self._fed_forward(content, style, report, watch, wishes or Wishes(), match)
+        draft = self._fed_forward(content, style, wishes or Wishes(), report, watch, match)
         result, tones, guide = draft.picture, draft.tones, draft.guide
         if self.refine_steps:
             targets, colours = self._targets(draft, style), moments(draft.picture)
@@ -186,7 +186,7 @@ class Pipeline:
         Returns:
             the picture, (3, H', W') in [0, 1], H' and W' multiples of 8, and its targets.
         """
-        draft = self._fed_forward(content, style, Report(None, self.settings, self.decoder, 0), None, Wishes())
+        draft = self._fed_forward(content, style, Wishes())
         return draft.picture, self._targets(draft, style)
 
     def refined(self, picture: Tensor, targets: MatchedTargets) -> Iterator[Tensor]:
@@ -214,17 +214,17 @@ class Pipeline:
         self,
         content: Tensor,
         style: PreparedStyle,
-        report: Report,
-        watch: Callable[[Turn], None] | None,
         wishes: Wishes,
+        report: Report | None = None,
+        watch: Callable[[Turn], None] | None = None,
         match: Match | None = None,
-        underpainted: bool = True,
     ) -> Draft:
+        report = report or Report(None, self.settings, self.decoder, 0)
         picture = to_multiple(self._looked_at(content.to(self.device)))
         wishes = wishes.to(self.device).extended((picture.shape[2], picture.shape[3]))
         tones = tones_for(picture[0], style.looks, wishes.areas, toned=self.settings.tone > 0)
         evener = Evener(picture[0]) if self.settings.evening or self.settings.tone else None
-        underpainted = underpainted and bool(self.settings.strokes) and min(picture.shape[2:]) >= LEAST_SIDE
+        underpainted = bool(self.settings.strokes) and min(picture.shape[2:]) >= LEAST_SIDE
         noisy = self._with_floor(picture, wishes)
         features = self._encoded(noisy, [self._structure_level] if underpainted else None)
         guide = Guide(evener, tones.aim, self._structure(features), wishes.areas, wishes.strength)
@@ -263,12 +263,16 @@ class Pipeline:
         structure = guide.structure_on((height, width))
         if structure is None:
             return picture
-        silent = Report(None, self.settings, self.decoder, 0)
-        half = self._fed_forward(halved(picture), style, silent, None, wishes.halved(), underpainted=False)
+        half = self._sketching()._fed_forward(halved(picture), style, wishes.halved())
         painting = half.picture[:, : height // 2, : width // 2]
         strokes = laid_in(picture[0], painting, structure, self.soft * self.settings.strokes)
         strokes = self._softened(picture[0], strokes, guide)
         return strokes[None].contiguous(memory_format=torch.channels_last)
+
+    def _sketching(self) -> Pipeline:
+        """What paints coarse strokes: enlarged, they would not show the finest level, and their colours are not used."""
+        levels = tuple(level for level in self.settings.levels if level > 1) or self.settings.levels
+        return Pipeline(replace(self.settings, levels=levels, strokes=0, palette=0), self.encoder, self.decoder)
 
     def _structure(self, features: dict[int, Tensor]) -> Tensor | None:
         """Where the content has structure; None if no setting looks at that."""

@@ -90,8 +90,7 @@ def read_regions(source: Source, name: str = "", like: tuple[int, int] | None = 
         check_shape(picture.size, like, name)
     rgb = picture.rgb if picture.rgb.dtype == np.uint8 else np.round(picture.rgb * 255).astype(np.uint8)
     codes = _coded(rgb)
-    colours, numbers, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    numbers = numbers.reshape(codes.shape)
+    colours, numbers, counts = _counted(codes)
     large, covered = _large(numbers, len(colours), _LEAST)
     exact = covered >= _PLAIN
     if not exact:
@@ -143,6 +142,23 @@ def name_of(source: object) -> str:
 def _coded(rgb: np.ndarray) -> np.ndarray:
     wide = rgb.astype(np.int64)
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+
+
+def _counted(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The different codes (n), the number of the code of each pixel (H, W), and how many pixels each has (n)."""
+    numbers, left = np.full(codes.shape, -1), np.ones(codes.shape, bool)
+    colours: list[int] = []
+    while left.any():
+        if len(colours) == MOST_REGIONS:  # many colours, of a soft or lossy mask: to sort them takes less time
+            different, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
+            return different, inverse.reshape(codes.shape), counts
+        code = int(codes.flat[left.argmax()])
+        here = codes == code
+        numbers[here] = len(colours)
+        left &= ~here
+        colours.append(code)
+    order = np.argsort(colours)
+    return np.array(colours)[order], np.argsort(order)[numbers], np.bincount(numbers.ravel())[order]
 
 
 def _decoded(codes: np.ndarray) -> np.ndarray:

@@ -22,7 +22,8 @@ from .eigen import eigen
 Spread = tuple[Tensor, Tensor]
 """Mean and deviation (C) by channel."""
 
-_SAMPLE = 4096  # positions that the axes of patches are found from, about
+_SAMPLE = 2048  # positions that the axes of patches are found from, about
+_CHANNEL_SAMPLE = 8192  # likewise the axes of channels
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,15 @@ class Describer:
 def fit_describer(features: Tensor | Sequence[Tensor], patch: int, channels: int, length: int) -> Describer:
     """Axes for descriptors of at most ``length`` numbers, through ``channels``, from features (C, H, W) of styles."""
     styles = [features] if isinstance(features, Tensor) else list(features)
-    normal = torch.cat([instance_normalise(own).flatten(1) for own in styles], 1)
+    spreads = [spread_of(own) for own in styles]
+    normal = torch.cat([_normal_sample(own, spread) for own, spread in zip(styles, spreads, strict=True)], 1)
     axes = _principal_axes(normal @ normal.T / normal.shape[1], channels)
     whole = Describer(patch, axes, None)
     if axes.shape[1] * patch**2 <= length:
         return whole
     step = max(1, math.isqrt(sum(own[0].numel() for own in styles) // _SAMPLE))
-    samples = [whole._patches(reflect(_unit_positions(own, axes), patch // 2), step) for own in styles]
+    described = (_unit_positions(own, axes, spread) for own, spread in zip(styles, spreads, strict=True))
+    samples = [whole._patches(reflect(own, patch // 2), step) for own in described]
     rows = torch.cat(samples)
     return Describer(patch, axes, _principal_axes(rows.T @ rows / len(rows), length))
 
@@ -99,6 +102,12 @@ def instance_normalise(features: Tensor) -> Tensor:
     """Features (C, H, W) with mean 0 and deviation 1 in each channel; constant channels become 0."""
     mean, deviation = spread_of(features)
     return (features - mean[:, None, None]) / deviation[:, None, None]
+
+
+def _normal_sample(features: Tensor, spread: Spread) -> Tensor:
+    """Instance-normalised features (C, n) of positions that are spread evenly over features (C, H, W)."""
+    flat, (mean, deviation) = features.flatten(1), spread
+    return (flat[:, :: max(1, flat.shape[1] // _CHANNEL_SAMPLE) | 1] - mean[:, None]) / deviation[:, None]
 
 
 def spread_of(features: Tensor) -> Spread:

@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 
 from .areas import Areas
-from .eigen import eigen
 from .guided import (
     applied,
     applied_within,
@@ -67,7 +66,7 @@ class Axes:
 
 def axes_of(moments: Moments) -> Axes:
     """The axes of features with these moments."""
-    values, vectors = (part.to(moments.mean) for part in eigen(moments.covariance))
+    values, vectors = (part.to(moments.mean) for part in moments.spectrum)
     count = min(max(len(moments.mean) // 8, _AXES[0]), _AXES[1])
     deviation = values.clamp_min(0).sqrt()
     return Axes(vectors.contiguous(), vectors[:, -count:].contiguous(), moments.mean, deviation)

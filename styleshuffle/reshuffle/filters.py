@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_FINEST_SIGMA = 2.0  # positions, of a blur on a coarser grid
+_FINEST_SIGMA = 1.5  # positions, of a blur on a coarser grid
 
 
 def box_mean(values: Tensor, radius: int) -> Tensor:

@@ -48,11 +48,14 @@ def coarseness(radius: float, cells: int) -> int:
 
 def coefficients(values: Tensor, guide: Tensor, radius: int, epsilon: float) -> tuple[Tensor, Tensor]:
     """Slope a and offset b of the guided filter, both (C, H, W), averaged over the windows at each position."""
-    mean, mean_guide = box_mean(values, radius), box_mean(guide, radius)
-    variance = box_mean(guide.square(), radius) - mean_guide.square()
-    slope = box_mean(values * guide, radius).addcmul_(mean, mean_guide, value=-1).div_(variance + epsilon)
+    # all of them at once: many small steps take longer than their numbers
+    means = box_mean(torch.cat([values, values * guide, guide, guide.square()]), radius)
+    mean, product, mean_guide, square = means.split([len(values), len(values), 1, 1])
+    variance = square - mean_guide.square()
+    slope = product.addcmul_(mean, mean_guide, value=-1).div_(variance + epsilon)
     offset = mean.addcmul_(slope, mean_guide, value=-1)
-    return box_mean(slope, radius), box_mean(offset, radius)
+    slope, offset = box_mean(torch.cat([slope, offset]), radius).chunk(2)
+    return slope, offset
 
 
 def coefficients_within(

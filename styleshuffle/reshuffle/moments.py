@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,7 +19,9 @@ from torch import Tensor
 from .eigen import eigen
 
 _STEADY = 16  # positions whose own covariance counts as much as the whole picture's
-_FLOOR = 1e-5  # of the largest eigenvalue: directions below it carry rounding, not structure
+_FLOOR = 1e-5  # of the mean eigenvalue, which is added to the content's: directions below it carry rounding
+_ROUNDING = 1e-13  # of the largest eigenvalue of a product of covariances, in float64
+_SAMPLE = 8192  # positions that moments are taken from, about, where there are more
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,17 @@ class Moments:
     mean: Tensor
     covariance: Tensor
 
+    @cached_property
+    def spectrum(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues (C), rising, and eigenvectors (C, C) of the covariance, see `eigen`."""
+        return eigen(self.covariance)
+
 
 def moments(features: Tensor) -> Moments:
-    """Moments of features (C, H, W) over all positions."""
+    """Moments of features (C, H, W) over all positions, or over some 8,000 that are spread evenly."""
     flat = features.flatten(1)
+    # an odd step takes odd and even places alike, which upsampling may have made differ
+    flat = flat[:, :: max(1, flat.shape[1] // _SAMPLE) | 1]
     mean = flat.mean(1)
     flat = flat - mean[:, None]
     return Moments(mean, flat @ flat.T / flat.shape[1])
@@ -62,17 +72,22 @@ def match_moments(features: Tensor, style: Moments, content: Moments | None = No
     """
     content = content or moments(features)
     floor = _FLOOR * (content.covariance.trace() + style.covariance.trace()) / len(content.mean)
-    root, inverse = _roots(content.covariance, floor)
-    middle, _ = _roots(root @ style.covariance @ root, 0 * floor)
-    matrix = inverse @ middle @ inverse
+    matrix = _least_map(content, style, float(floor)).to(features)
     # by rows of channels, as features and votes lie in memory: to blend differing layouts takes several times as long
     moved = torch.addmm(style.mean - matrix @ content.mean, features.flatten(1).T, matrix.T)
     return moved.T.unflatten(1, features.shape[1:])
 
 
-def _roots(covariance: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
-    """Square root of a covariance with its eigenvalues raised by ``floor``, and the inverse of that root."""
-    values, vectors = eigen(covariance)
-    roots = (values.clamp_min(0) + floor.to(values)).sqrt()
-    inverse = roots.clamp_min(1e-30).reciprocal()
-    return ((vectors * roots) @ vectors.T).to(covariance), ((vectors * inverse) @ vectors.T).to(covariance)
+def _least_map(content: Moments, style: Moments, floor: float) -> Tensor:
+    """The symmetric matrix A (C, C) with A (cov + floor) A = cov' of content and style, in float64.
+
+    With a factor L of the style's covariance, L L^T = cov', it is L (L^T (cov + floor) L)^(-1/2) L^T. So one
+    decomposition is needed for each content, and the style's own is done once.
+    """
+    values, vectors = style.spectrum
+    factor = vectors * values.clamp_min(0).sqrt()
+    raised = content.covariance.to(factor) + floor * torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
+    inner, turned = eigen(factor.T @ raised @ factor)
+    kept = inner > _ROUNDING * inner[-1]
+    half = (factor @ turned) * torch.where(kept, inner, torch.inf).pow(-0.25)
+    return half @ half.T

@@ -9,6 +9,7 @@ sets of axes are enough, because the pixels go only part of the way.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -74,13 +75,23 @@ def _axes(device: torch.device) -> list[Tensor]:
     return [axes.to(device) for axes in (torch.eye(3, dtype=torch.float32, device="cpu"), *turned)]
 
 
+def _quantiles(values: Tensor) -> Tensor:
+    """Evenly spaced quantiles (3, `_QUANTILES`) of values (3, n), row by row, between neighbours by their distance."""
+    # NumPy sorts many numbers at a time; torch takes twenty times as long
+    on_cpu = values.device.type == "cpu"
+    rising = torch.from_numpy(np.sort(values.numpy(), axis=1)) if on_cpu else values.sort(1).values
+    last = rising.shape[1] - 1
+    places = torch.linspace(0, last, _QUANTILES, dtype=torch.float64, device="cpu")
+    before = places.long().clamp_(max=max(0, last - 1))
+    part, before = (places - before).to(values), before.to(values.device)
+    return torch.lerp(rising[:, before], rising[:, (before + 1).clamp_(max=last)], part)
+
+
 class _Table:
     """Moves values from their quantile of a sample (3, n) to that of those that are wanted (3, n'), row by row."""
 
     def __init__(self, sample: Tensor, wanted: Tensor) -> None:
-        shares = torch.linspace(0, 1, _QUANTILES, dtype=sample.dtype, device=sample.device)
-        here = sample.quantile(shares, dim=1).T.contiguous()
-        there = wanted.quantile(shares, dim=1).T.contiguous()
+        here, there = _quantiles(sample), _quantiles(wanted)
         self.low, high = here[:, :1], here[:, -1:]
         self.scale = _GRID / (high - self.low).clamp_min(1e-6)
         # on an even grid a value's place needs no search
