@@ -39,15 +39,17 @@ class Metadata:
         xmp: an XMP packet, XML in UTF-8.
         iptc: IPTC-IIM records.
         dpi: horizontal and vertical resolution, in dots per inch.
+        texts: of a PNG, such as title and comment: the kind of each chunk, and its content.
     """
 
     exif: bytes | None = field(default=None, repr=False)
     xmp: bytes | None = field(default=None, repr=False)
     iptc: bytes | None = field(default=None, repr=False)
     dpi: tuple[float, float] | None = None
+    texts: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
 
     def __bool__(self) -> bool:
-        return any(part is not None for part in (self.exif, self.xmp, self.iptc, self.dpi))
+        return any((self.exif, self.xmp, self.iptc, self.dpi, self.texts))
 
     def mended(self, size: tuple[int, int], srgb: bool = True) -> Metadata:
         """The metadata of an upright picture of that (width, height) made from the photograph.
@@ -72,7 +74,8 @@ class Metadata:
                 xmp = pattern.sub(b"", xmp)
             if b"GPS" in xmp:  # written in a way that is not known here: rather no XMP than the place
                 xmp = None
-        return replace(self, exif=(self.exif and exif_data.without_gps(self.exif)) or None, xmp=xmp)
+        texts = tuple(text for text in self.texts if b"gps" not in text[1].partition(b"\0")[0].lower())
+        return replace(self, exif=(self.exif and exif_data.without_gps(self.exif)) or None, xmp=xmp, texts=texts)
 
 
 NOTHING = Metadata()
@@ -93,6 +96,7 @@ def from_info(info: Mapping[Any, Any]) -> Metadata:
         _packet(_bounded(xmp)),
         _bounded(iptc) or _bounded(info.get("iptc")),
         _dpi(info.get("dpi")),
+        tuple(info.get("png_texts", ())),
     )
 
 

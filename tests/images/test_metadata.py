@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from styleshuffle.images import READABLE, WRITABLE, Picture, SaveOptions, read, read_recipe, write
 from styleshuffle.images.exif import orientation_of, parsed
 from styleshuffle.images.metadata import Metadata, iptc_of
+from styleshuffle.images.png_chunks import with_chunks
 from styleshuffle.images.tiff_tags import EXIF_IFD, GPS_IFD, MAKER_NOTE, TagFile
 
 PREFIXES = (b"xmp", b"hdrgm", b"GCamera", b"GDepth", b"GImage", b"Container", b"Item")
@@ -94,6 +96,33 @@ def test_strip_gps(tmp_path, suffix):
     assert parsed(kept.exif).data(MAKE) == b"Camera maker\0"
     if suffix != ".jxl":
         assert b'dc:creator="Ann"' in kept.xmp
+
+
+def test_titles_and_comments_of_a_png_travel_to_a_png(tmp_path):
+    texts = {b"Title": b"The cat", b"Comment": b"x" * 300, b"exif:Orientation": b"6", b"Thumb::URI": b"a.png"}
+    texts |= {b"styleshuffle": b"an old recipe", b"GPS place": b"Vienna"}
+    chunks = [chunk(b"tEXt", name + b"\0" + text) for name, text in texts.items()]
+    chunks.append(chunk(b"iTXt", b"Author\0\0\0de\0Autorin\0" + "Anna Müller".encode()))
+    chunks.append(chunk(b"zTXt", b"Packed\0\0" + zlib.compress(b"a story")))
+    picture = read_bytes(with_chunks(saved(Image.fromarray(noise()), "PNG"), chunks))
+    write(picture, tmp_path / "a.png", recipe="a new recipe")
+    kept = Image.open(tmp_path / "a.png").text  # as somebody else reads it
+    assert kept["Title"] == "The cat" and kept["Comment"] == "x" * 300 and kept["styleshuffle"] == "a new recipe"
+    assert kept["Author"] == "Anna Müller" and kept["Packed"] == "a story" and kept["GPS place"] == "Vienna"
+    assert not {"exif:Orientation", "Thumb::URI"} & set(kept)
+    write(picture, tmp_path / "b.png", options=SaveOptions(strip_gps=True))
+    assert set(Image.open(tmp_path / "b.png").text) == {"Title", "Comment", "Author", "Packed"}
+    write(picture, tmp_path / "c.png", options=SaveOptions(strip=True))
+    assert not Image.open(tmp_path / "c.png").text
+    for suffix in (".jpg", ".tif", ".webp"):
+        write(picture, tmp_path / f"d{suffix}")
+        assert read(tmp_path / f"d{suffix}").size == (30, 24)
+
+
+def test_many_and_long_texts_are_bounded():
+    chunks = [chunk(b"tEXt", b"Story\0" + b"x" * 30_000)] * 200
+    picture = read_bytes(with_chunks(saved(Image.fromarray(noise()), "PNG"), chunks))
+    assert 0 < len(picture.metadata.texts) < 40
 
 
 def test_parts_of_a_telephones_file_that_the_result_lacks_are_not_promised():
