@@ -42,7 +42,7 @@ ANIMATED = {".gif": "GIF", ".png": "PNG", ".apng": "PNG", ".webp": "WEBP"}
 _EXTRAS = {"HEIC": ("heic", _HEIC), "JPEG XL": ("jxl", _JXL)}
 _JXL_BEGINNINGS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
-_JXL_BYTES = 16  # a pixel while a picture is read, measured and rounded up
+_JXL_BYTES = 20  # a pixel while a picture is read, measured and rounded up
 _JXL_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 
 
