@@ -20,7 +20,7 @@ from common import SAMPLES, busy_loops, fresh_process, machine, out_option
 from pages import table
 from performance import record
 
-from styleshuffle.commands.threads import SPIN_COUNT
+from styleshuffle.commands.process import SPIN_COUNT
 
 CONTENT, STYLE = SAMPLES / "content" / "astronaut.jpg", SAMPLES / "style" / "swirling_night.jpg"
 
@@ -28,7 +28,11 @@ CONTENT, STYLE = SAMPLES / "content" / "astronaut.jpg", SAMPLES / "style" / "swi
 def settings(counts: tuple[int, ...]) -> dict[str, dict[str, str]]:
     """Ways in which threads wait, by name: the variables that set them."""
     own = {f"GOMP_SPINCOUNT={count}": {"GOMP_SPINCOUNT": str(count)} for count in counts}
-    return {"as torch does": {}, **own, "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"}}
+    return {
+        "as torch does": {"GOMP_SPINCOUNT": "300000"},
+        **own,
+        "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
+    }
 
 
 def measure(size: int, repeat: int, runs: int, counts: tuple[int, ...]) -> list[dict[str, Any]]:

@@ -31,8 +31,8 @@ MEBIBYTE = 2**20
 LOOP = """
 import sys
 from pathlib import Path
-from styleshuffle.commands.threads import spin_briefly
-spin_briefly()
+from styleshuffle.commands.process import set_up
+set_up()
 from styleshuffle import Stylizer
 from styleshuffle.images import read, write
 size, style, folder, output = sys.argv[1:]

@@ -1,4 +1,5 @@
 """Stylize one picture in this process and print its times and memory as JSON; other benchmarks run this as a new process.
+The process is set up as the commands do it.
 
 python benchmarks/one_picture.py samples/content/astronaut.jpg samples/style/swirling_night.jpg --size 512
 """
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from common import peak_memory
+
+from styleshuffle.commands.process import set_up
 
 if TYPE_CHECKING:
     from styleshuffle import Progress, Stylizer
@@ -88,6 +91,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 def main(content: Path, style: Path, size: int, repeat: int, warm_up: bool, threads: int | None, device: str) -> None:
     """Print the times (seconds) and the memory (bytes) of a picture, as JSON."""
     start = time.perf_counter()
+    set_up()
     import torch
 
     from styleshuffle import Stylizer

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from common import SAMPLES, median_seconds, peak_memory
 
+from styleshuffle.commands.process import set_up
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -45,6 +47,7 @@ def peaks_of_fresh_process(side: int, threads: int | None, options: list[str]) -
 
 def memory_of_one(side: int, threads: int | None, networks: dict[str, Any]) -> None:
     """What the fresh process does."""
+    set_up()
     import torch
     from pictures import square
 
@@ -108,6 +111,7 @@ def main(size: int, repeat: int, threads: int | None, precision: str | None, onl
     imported, most = peaks_of_fresh_process(size, threads, [] if precision is None else ["--precision", precision])
     help_time = help_seconds(repeat)
 
+    set_up()
     import torch
 
     if threads:

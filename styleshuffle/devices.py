@@ -43,7 +43,7 @@ class PixelCost:
     measured: int
 
 
-PIXEL_COSTS = {"compact": PixelCost(760, 1500, 1100, 2200, 270), "vgg19": PixelCost(2200, 4400, 4200, 4200, 590)}
+PIXEL_COSTS = {"compact": PixelCost(860, 1800, 1250, 2500, 300), "vgg19": PixelCost(2500, 5000, 4800, 4800, 670)}
 """By the kind of encoder; see `styleshuffle.networks.vgg.VGG`."""
 
 
@@ -79,7 +79,8 @@ def check_memory(
     Raises:
         MemoryShortage: names the memory that is needed, the memory that is free, and the settings to lower.
     """
-    free, needed = free_memory(device, bound), BYTES_OF_ANY_WORK + bytes_a_pixel * pixels
+    needed = BYTES_OF_ANY_WORK + bytes_a_pixel * pixels
+    free = free_memory(device, bound, needed)
     if free is not None and needed > free:
         remedy = " or ".join(f"`{setting}`" for setting in lower)
         where = "" if device.type == "cpu" else f" on {device}"
@@ -90,14 +91,15 @@ def check_memory(
         )
 
 
-def free_memory(device: torch.device, bound: int | None = None) -> int | None:
+def free_memory(device: torch.device, bound: int | None = None, wanted: int | None = None) -> int | None:
     """Bytes of memory that this process can still take on a device; None if unknown. What it holds is not counted.
 
     Args:
         bound: the most bytes of the device's memory that this process may hold in all; None is no bound.
+        wanted: see `available_memory`.
     """
     if device.type != "cuda":  # the memory of MPS is the machine's
-        return available_memory(bound)
+        return available_memory(bound, wanted=wanted)
     import torch
 
     held, used = torch.cuda.memory_reserved(device), torch.cuda.memory_allocated(device)

@@ -7,8 +7,10 @@ Three things can stop a process before the machine's memory is used up: other pr
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ _AMOUNT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?i?)b?", re.IGNORECASE)
 LEAST = 100 * 1000**2
 """The least bound in bytes: Python and torch take several times as much before any picture."""
 
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # numbers of options of glibc's mallopt
 _UNLIMITED = 2**60  # control groups of version 1 write a number near 2^63 for "no limit"
 
 
@@ -48,7 +51,7 @@ def told_apart(needed: int, free: int) -> tuple[str, str]:
     return amounts
 
 
-def available_memory(bound: int | None = None, root: Path = Path("/")) -> int | None:
+def available_memory(bound: int | None = None, root: Path = Path("/"), wanted: int | None = None) -> int | None:
     """Bytes that this process can still take; None if unknown. At most as many as are free at this moment.
 
     What the system can free at once, such as its cache of files, counts as free. Swap does not count: it is too slow.
@@ -56,12 +59,45 @@ def available_memory(bound: int | None = None, root: Path = Path("/")) -> int | 
     Args:
         bound: the most bytes that this process may hold in all; None is no bound.
         root: the folder that ``proc`` and ``sys`` lie in.
+        wanted: if less is free, memory that this process has freed, and holds for later, is given back to the system;
+            None gives it back in any case.
     """
+    free = _available(bound, root)
+    if free is not None and (wanted is None or free < wanted) and give_back():
+        free = _available(bound, root)
+    return free
+
+
+def _available(bound: int | None, root: Path) -> int | None:
     amounts = [_of_machine(root), *_of_groups(root), address_space_left(root)]
     if bound is not None:
         amounts.append(bound - (resident_memory(root) or 0))
     known = [max(0, amount) for amount in amounts if amount is not None]
     return min(known, default=None)
+
+
+def keep_freed() -> bool:
+    """Let this process keep memory that it frees, for the next tensor. Returns whether it could: glibc alone can.
+
+    Otherwise each block of more than 32 MB is given back to the system when it is freed. The next block then costs a
+    fault for each of its pages, which takes as long as the computing when tensors are large.
+    """
+    return all(_of_malloc("mallopt", *option) for option in ((_MMAP_THRESHOLD, 2**30), (_TRIM_THRESHOLD, 2**31 - 1)))
+
+
+def give_back() -> bool:
+    """Give the memory that this process has freed back to the system. Returns whether there was any."""
+    return _of_malloc("malloc_trim", 0)
+
+
+def _of_malloc(function: str, *arguments: int) -> bool:
+    """Call a function of glibc's allocator, which returns 1 if it did something; others do not have it."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        return bool(getattr(ctypes.CDLL(None), function)(*arguments))
+    except (OSError, AttributeError):
+        return False
 
 
 def resident_memory(root: Path = Path("/")) -> int | None:

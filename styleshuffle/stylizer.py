@@ -278,12 +278,13 @@ class Stylizer(Pipeline):
 
     def _tile(self, size: tuple[int, int]) -> int:
         """The side of the largest tile that fits into memory, beside a result of that size (width, height)."""
-        free = free_memory(self.device, self.memory)
+        cost, beside = PIXEL_COSTS[self.encoder.kind].tiled, 0
+        if self.device.type == "cpu":
+            beside = BYTES_A_RESULT_PIXEL * prod(size)
+        free = free_memory(self.device, self.memory, cost * TILES[0] ** 2 + beside)
         if free is None:
             return TILES[0]
-        if self.device.type == "cpu":
-            free -= BYTES_A_RESULT_PIXEL * prod(size)
-        cost = PIXEL_COSTS[self.encoder.kind].tiled
+        free -= beside
         return next((tile for tile in TILES if cost * tile**2 <= free), TILES[-1])
 
     def _read(self, source: Any) -> Picture:

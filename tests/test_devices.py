@@ -59,7 +59,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def free(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
     """Let this much of the machine's memory be free."""
-    return lambda amount: monkeypatch.setattr("styleshuffle.devices.available_memory", lambda bound: amount)
+    return lambda amount: monkeypatch.setattr("styleshuffle.devices.available_memory", lambda bound, wanted: amount)
 
 
 def test_work_fits_to_the_last_byte(free: Callable[[int | None], None]) -> None:
@@ -80,7 +80,7 @@ def test_the_refusal_names_what_is_needed_what_is_free_and_the_remedy(free: Call
 
 
 def test_a_bound_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("styleshuffle.devices.available_memory", lambda bound: bound - 500)
+    monkeypatch.setattr("styleshuffle.devices.available_memory", lambda bound, wanted: bound - 500)
     assert free_memory(CPU, 3000) == 2500
 
 

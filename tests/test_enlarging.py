@@ -103,7 +103,7 @@ def test_what_cannot_be_repainted_is_enlarged_plainly(content: Picture, settings
 def test_tiles_are_as_large_as_memory_allows(
     monkeypatch: pytest.MonkeyPatch, stylizer: Stylizer, free: float | None, tile: int
 ) -> None:
-    monkeypatch.setattr("styleshuffle.stylizer.free_memory", lambda device, bound: free)
+    monkeypatch.setattr("styleshuffle.stylizer.free_memory", lambda device, bound, wanted: free)
     assert stylizer._tile((448, 336)) == tile
 
 

@@ -200,3 +200,20 @@ def test_amounts_that_differ_look_different() -> None:
     assert told_apart(8 * GIB, 4 * GIB) == ("8.0 GiB", "4.0 GiB")
     assert told_apart(int(0.61 * GIB), int(0.59 * GIB)) == ("0.61 GiB", "0.59 GiB")
     assert told_apart(GIB + 1, GIB) == ("1.000 GiB", "1.000 GiB")
+
+
+FREED = """
+from styleshuffle.memory import available_memory, keep_freed, resident_memory
+if keep_freed():
+    start = resident_memory()
+    b"1" * 2**28
+    assert resident_memory() > start + 2**27, "not kept"
+    bound = resident_memory() + 2**20
+    assert available_memory(bound, wanted=2**10) < 2**21, "given back without need"
+    assert available_memory(bound, wanted=2**27) > 2**27, "not given back"
+    assert resident_memory() < start + 2**27
+"""
+
+
+def test_memory_that_was_freed_and_kept_is_given_back_when_it_is_wanted() -> None:
+    subprocess.run([sys.executable, "-c", FREED], check=True, env=environment())

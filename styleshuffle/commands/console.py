@@ -25,7 +25,7 @@ from ..files import errno_of, reason_of
 from ..progress import Progress
 from . import signals
 from .native import NativeMessages
-from .threads import spin_briefly
+from .process import set_up
 
 _NAMED = re.compile(r"`([a-z][a-z0-9_]*)`")
 
@@ -208,7 +208,7 @@ class Command(click.Command):
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        spin_briefly()
+        set_up(bounded=bool(ctx.params.get("memory")))
         console = ctx.obj = Console(ctx.params["quiet"], ctx.params["verbose"])
         try:
             with signals.raising(), console.native, warnings.catch_warnings(), _safe_usage():

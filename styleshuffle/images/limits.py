@@ -136,7 +136,7 @@ def check_needed(size: tuple[int, int], needed: int, name: str, max_pixels: int)
             f"{allowed / 1e9:.1f} GB that {max_pixels:,} plain pixels take"
         )
         raise refusal(name, reason, "scale it down first, or raise `max_pixels` if you trust the file")
-    free = available_memory(_memory.get())
+    free = available_memory(_memory.get(), wanted=needed)
     if free is not None and needed > free:
         wanted, have = told_apart(needed, free)
         reason = f"is {size[0]} x {size[1]}: to read it needs about {wanted} of memory, but {have} are free"

@@ -16,7 +16,7 @@ from styleshuffle.images import read
 @pytest.fixture
 def free(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
     """Let this much memory be free."""
-    return lambda amount: monkeypatch.setattr("styleshuffle.images.limits.available_memory", lambda bound: amount)
+    return lambda amount: monkeypatch.setattr("styleshuffle.images.limits.available_memory", lambda bound, wanted: amount)
 
 
 def test_the_line_names_the_size_what_is_needed_and_what_is_free(free: Callable[[int | None], None]) -> None:

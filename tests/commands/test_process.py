@@ -1,8 +1,9 @@
-"""How torch's threads wait: the commands shorten it, unless the user has set it, and before torch is imported."""
+"""What the commands set up before torch is imported, unless the user has: waiting threads, and freed memory."""
 
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from helpers import environment
 
-from styleshuffle.commands.threads import SPIN_COUNT, spin_briefly
+from styleshuffle.commands.process import SPIN_COUNT, set_up
 
 NAMES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
@@ -61,5 +62,37 @@ def test_it_is_left_alone_once_torch_is_there(monkeypatch: pytest.MonkeyPatch) -
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(sys.modules, "torch", sys)
-    spin_briefly()
+    monkeypatch.setattr("styleshuffle.commands.process.keep_freed", lambda: True)
+    set_up()
     assert not set(NAMES) & set(os.environ)
+
+
+FAULTS = """
+import resource
+from styleshuffle.commands import process
+process._AMPLE = {ample}
+process.set_up(bounded={bounded})
+b"1" * 2**26
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+b"1" * 2**26
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can keep freed memory")
+@pytest.mark.parametrize(
+    ("given", "ample", "bounded", "kept"),
+    [
+        ({}, 0, False, True),
+        ({}, 2**60, False, False),
+        ({}, 0, True, False),
+        ({"MALLOC_MMAP_THRESHOLD_": "1000000"}, 0, False, False),
+        ({"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1000000"}, 0, False, False),
+    ],
+)
+def test_freed_memory_is_kept_where_there_is_enough_and_the_user_says_nothing_else(
+    given: dict[str, str], ample: int, bounded: bool, kept: bool
+) -> None:
+    command = [sys.executable, "-c", FAULTS.format(ample=ample, bounded=bounded)]
+    faults = int(subprocess.run(command, capture_output=True, text=True, check=True, env=environment() | given).stdout)
+    assert (faults < 100) == kept
