@@ -118,6 +118,9 @@ def _range(content: bytes, chance: random.Random) -> tuple[int, int]:
 # ------------------------------------------------------------------------------------------------------------------ parts
 
 
+_LONGEST_REPEAT = 2**24  # bytes: the pixels of a large file, repeated a thousand times, would not fit into memory
+
+
 def _parts(content: bytes, seeds: Mapping[str, bytes], chance: random.Random) -> bytes:
     """Drop, repeat, exchange or edit parts of the format, or put in a part of another file."""
     form = _form_of(content)
@@ -132,7 +135,8 @@ def _parts(content: bytes, seeds: Mapping[str, bytes], chance: random.Random) ->
     if kind == 0:
         del parts[index]
     elif kind == 1:
-        parts[index:index] = [parts[index]] * chance.choice((1, 1, 3, 50, 1000))
+        most = 1 + _LONGEST_REPEAT // max(1, len(parts[index]))
+        parts[index:index] = [parts[index]] * min(most, chance.choice((1, 1, 3, 50, 1000)))
     elif kind == 2:
         parts[index], parts[other] = parts[other], parts[index]
     elif kind == 3:

@@ -140,6 +140,15 @@ def _heif() -> bytes:
     return _saved(_image("RGB"), "HEIF")
 
 
+def _deep_heif() -> bytes:
+    import pillow_heif
+
+    buffer = io.BytesIO()
+    pixels = _pixels().astype(np.uint16) * 257
+    pillow_heif.from_bytes("RGB;16", pixels.shape[1::-1], pixels.tobytes()).save(buffer)
+    return buffer.getvalue()
+
+
 def _jpeg_xl() -> bytes:
     import pillow_jxl  # noqa: F401 - registers the format
 
@@ -198,6 +207,7 @@ _MAKERS: dict[str, Callable[[], bytes]] = {
     "plain.avif": _file("RGB", "AVIF", speed=10),
     "alpha.avif": _with_metadata("RGBA", "AVIF", speed=10),
     "plain.heic": _heif,
+    "deep.heic": _deep_heif,
     "plain.jxl": _jpeg_xl,
 }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .errors import MemoryShortage, SettingsError
-from .memory import available_memory
+from .memory import available_memory, told_apart
 
 if TYPE_CHECKING:
     import torch
@@ -85,9 +85,9 @@ def check_memory(
         remedy = " or ".join(f"`{setting}`" for setting in lower)
         where = "" if device.type == "cpu" else f" on {device}"
         more = "" if bound is None else ", or raise `memory`"
+        wanted, have = told_apart(needed, free)
         raise MemoryShortage(
-            f"{lower[0]}: needs about {needed / 2**30:.1f} GiB more memory, but {free / 2**30:.1f} GiB are "
-            f"free{where}; lower {remedy}{more}"
+            f"{lower[0]}: needs about {wanted} more memory, but {have} are free{where}; lower {remedy}{more}"
         )
 
 

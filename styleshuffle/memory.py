@@ -42,6 +42,15 @@ def parse_memory(amount: int | str) -> int:
     return bytes_
 
 
+def told_apart(needed: int, free: int) -> tuple[str, str]:
+    """Both amounts of bytes in GiB, with as many digits as show that they differ."""
+    for digits in 1, 2, 3:
+        amounts = f"{needed / 2**30:.{digits}f} GiB", f"{free / 2**30:.{digits}f} GiB"
+        if amounts[0] != amounts[1]:
+            break
+    return amounts
+
+
 def available_memory(bound: int | None = None, root: Path = Path("/"), wanted: int | None = None) -> int | None:
     """Bytes that this process can still take; None if unknown. At most as many as are free at this moment.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 import fuzz
@@ -40,6 +41,13 @@ def test_a_file_that_is_taken_to_parts_goes_together_again(name: str) -> None:
     else:
         split, join = form
         assert split(content) and join(split(content)) == content
+
+
+def test_large_parts_are_not_repeated_without_bound() -> None:
+    """A million files once ended when the fuzzer itself ran out of memory."""
+    large = b"\x89PNG\r\n\x1a\n" + (10**6).to_bytes(4, "big") + b"IDAT" + bytes(10**6 + 4)
+    sizes = [len(mutations._parts(large + large[8:], SEEDS, random.Random(seed))) for seed in range(150)]
+    assert 3 * 10**6 < max(sizes) < 2 * 10**7
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"RIFF", b"\0\0\0\0ftyp", b"GIF89a" + bytes(8)])

@@ -12,7 +12,7 @@ import pytest
 from helpers import environment
 
 from styleshuffle.errors import SettingsError
-from styleshuffle.memory import LEAST, available_memory, parse_memory, resident_memory
+from styleshuffle.memory import LEAST, available_memory, parse_memory, resident_memory, told_apart
 
 GIB = 2**30
 UNLIMITED = 9223372036854771712  # what version 1 writes for "no limit"
@@ -194,6 +194,12 @@ def test_too_little_is_refused(amount: int | str) -> None:
     with pytest.raises(SettingsError, match=r"^memory: .* is too little; use at least 100MB"):
         parse_memory(amount)
     assert parse_memory(LEAST) == LEAST
+
+
+def test_amounts_that_differ_look_different() -> None:
+    assert told_apart(8 * GIB, 4 * GIB) == ("8.0 GiB", "4.0 GiB")
+    assert told_apart(int(0.61 * GIB), int(0.59 * GIB)) == ("0.61 GiB", "0.59 GiB")
+    assert told_apart(GIB + 1, GIB) == ("1.000 GiB", "1.000 GiB")
 
 
 FREED = """

@@ -132,10 +132,11 @@ def paint_film(request: Request, options: FilmOptions) -> None:
     from ..video.reading import FilmFile, FrameFolder
 
     source: Source
+    limits = request.networks["max_pixels"], request.networks["memory"]
     if os.path.isdir(request.content):
-        source = FrameFolder(request.content, options.settings.rate)
+        source = FrameFolder(request.content, options.settings.rate, *limits)
     else:
-        source = FilmFile(request.content)
+        source = FilmFile(request.content, *limits)
     make_folder(target if to_folder else target.parent)
     check_writable(target.parent)
     began = time.monotonic()

@@ -58,6 +58,7 @@ class Plate:
             chunks.append(png_chunks.xmp_chunk(metadata.xmp))
         if metadata.iptc:
             chunks.append(png_chunks.iptc_chunk(metadata.iptc))
+        chunks += [png_chunks.chunk(*text) for text in metadata.texts]
         if self.recipe is not None:
             chunks.append(png_chunks.chunk(b"tEXt", recipe_text(self.recipe)))
         return chunks
@@ -106,7 +107,8 @@ def _for_segments(plate: Plate) -> Metadata:
     for name in ("exif", "iptc"):
         block = getattr(metadata, name)
         if block and len(block) > _ROOM:
-            metadata = replace(metadata, **{name: None})
+            without: dict[str, Any] = {name: None}
+            metadata = replace(metadata, **without)
             plate.losses.append(f"the {name.upper()} data is too large for JPEG, so it was left out")
     return metadata
 

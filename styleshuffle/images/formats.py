@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from PIL import Image, features
 
-from .limits import check_pixels
+from .limits import check_needed
 from .refusals import refusal
 
 _AVIF = features.check("avif") is True  # built into Pillow from 11.3 on, except on rare systems
@@ -42,6 +42,7 @@ ANIMATED = {".gif": "GIF", ".png": "PNG", ".apng": "PNG", ".webp": "WEBP"}
 _EXTRAS = {"HEIC": ("heic", _HEIC), "JPEG XL": ("jxl", _JXL)}
 _JXL_BEGINNINGS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+_JXL_BYTES = 20  # a pixel while a picture is read, measured and rounded up
 _JXL_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 
 
@@ -59,16 +60,6 @@ def opened_by_extra(file: BinaryIO, name: str, max_pixels: int) -> Image.Image |
     """
     file.seek(0)
     head = file.read(64)
-    if is_heic(head):
-        _check_installed("HEIC", name)
-        import pillow_heif
-
-        file.seek(0)
-        heif = pillow_heif.open_heif(file)
-        check_pixels(heif.size, name, max_pixels)
-        image = heif.to_pillow()
-        image.format = "HEIF"
-        return image
     if head.startswith(_JXL_BEGINNINGS):
         _check_installed("JPEG XL", name)
         import pillow_jxl  # noqa: F401 - adds the format to Pillow
@@ -76,7 +67,7 @@ def opened_by_extra(file: BinaryIO, name: str, max_pixels: int) -> Image.Image |
         size = _jxl_size(_jxl_codestream(file))
         if size is None:
             raise refusal(name, "its beginning is damaged", "get the file again, or save it again with an image editor")
-        check_pixels(size, name, max_pixels)  # opening the image decodes it
+        check_needed(size, _JXL_BYTES * size[0] * size[1], name, max_pixels)  # opening the image decodes it
         file.seek(0)
         return Image.open(file, formats=["JXL"])
     return None
@@ -94,6 +85,19 @@ def is_heic(head: bytes) -> bool:
         return False
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(int.from_bytes(head[:4], "big"), len(head)), 4))]
     return any(brand in _HEIC_BRANDS for brand in brands) and not {b"avif", b"avis"} & set(brands)
+
+
+def check_heic(file: BinaryIO, name: str) -> bool:
+    """Whether a file is HEIC.
+
+    Raises:
+        PictureError: it is, and the package that reads it is not installed.
+    """
+    file.seek(0)
+    heic = is_heic(file.read(64))
+    if heic:
+        _check_installed("HEIC", name)
+    return heic
 
 
 def _check_installed(format: str, name: str) -> None:

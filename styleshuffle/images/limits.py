@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageFile
 
 from ..files import reason_of
-from ..memory import available_memory
+from ..memory import available_memory, told_apart
 from ..settings import MAX_PIXELS
 from .profiles import matrix_profile
 from .refusals import path_name, refusal
@@ -138,8 +138,14 @@ def check_needed(size: tuple[int, int], needed: int, name: str, max_pixels: int)
         raise refusal(name, reason, "scale it down first, or raise `max_pixels` if you trust the file")
     free = available_memory(_memory.get(), wanted=needed)
     if free is not None and needed > free:
-        have = f"needs about {needed / 2**30:.1f} GiB of memory, but {free / 2**30:.1f} GiB are free"
-        raise refusal(name, f"is {size[0]} x {size[1]}: to read it {have}", "scale it down first")
+        wanted, have = told_apart(needed, free)
+        reason = f"is {size[0]} x {size[1]}: to read it needs about {wanted} of memory, but {have} are free"
+        raise refusal(name, reason, "scale it down first")
+
+
+def most_pixels(bytes_a_pixel: int, max_pixels: int) -> int:
+    """How many pixels a picture may have whose pixels take so many bytes of memory each; see `check_needed`."""
+    return min(max_pixels, _PLAIN_BYTES * max_pixels // bytes_a_pixel)
 
 
 def size_of(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:

@@ -18,6 +18,12 @@ _LONGEST = 2**24  # bytes of a block of metadata; more is damage or malice
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[1-8](?=\s*[\"'<])")
 _XMP_THUMBNAILS = re.compile(rb"<(xmp|xap):Thumbnails\b.*?</\1:Thumbnails\s*>", re.DOTALL)
 _XMP_EXTENDED = re.compile(rb"\s+xmpNote:HasExtendedXMP\s*=\s*([\"']).*?\1", re.DOTALL)
+# What promises further parts of the file: a gain map (Ultra HDR), a short film (motion photo), a depth map.
+_PARTS = rb"(?:hdrgm:\w+|GCamera:(?:MotionPhoto|MicroVideo)\w*|GDepth:\w+|GImage:\w+|G?Container:Directory)"
+_XMP_PARTS = (
+    re.compile(rb"\s+" + _PARTS + rb"\s*=\s*([\"']).*?\1", re.DOTALL),
+    re.compile(rb"<" + _PARTS + rb"\s*/>|<(" + _PARTS + rb")\b[^>]*>.*?</\1\s*>", re.DOTALL),
+)
 _XMP_GPS = (
     re.compile(rb"\s+exif:GPS\w*\s*=\s*([\"']).*?\1", re.DOTALL),
     re.compile(rb"<exif:(GPS\w*)\s*/>|<exif:(GPS\w*)\b[^>]*>.*?</exif:\2\s*>", re.DOTALL),
@@ -33,25 +39,30 @@ class Metadata:
         xmp: an XMP packet, XML in UTF-8.
         iptc: IPTC-IIM records.
         dpi: horizontal and vertical resolution, in dots per inch.
+        texts: of a PNG, such as title and comment: the kind of each chunk, and its content.
     """
 
     exif: bytes | None = field(default=None, repr=False)
     xmp: bytes | None = field(default=None, repr=False)
     iptc: bytes | None = field(default=None, repr=False)
     dpi: tuple[float, float] | None = None
+    texts: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
 
     def __bool__(self) -> bool:
-        return any(part is not None for part in (self.exif, self.xmp, self.iptc, self.dpi))
+        return any((self.exif, self.xmp, self.iptc, self.dpi, self.texts))
 
     def mended(self, size: tuple[int, int], srgb: bool = True) -> Metadata:
         """The metadata of an upright picture of that (width, height) made from the photograph.
 
         Thumbnails show the photograph, and a recipe that lies in it is not that of the new picture; both are left out.
+        So is what promises further parts of a telephone's file, which the new picture does not have.
         """
         exif = self.exif and exif_data.mended(self.exif, size, srgb)
         xmp = self.xmp
         if xmp is not None:
             xmp = _XMP_THUMBNAILS.sub(b"", _XMP_ORIENTATION.sub(rb"\g<1>1", xmp))
+            for pattern in _XMP_PARTS:
+                xmp = pattern.sub(b"", xmp)
             xmp = without_recipe(_XMP_EXTENDED.sub(b"", xmp))
         return replace(self, exif=exif or None, xmp=xmp)
 
@@ -63,7 +74,8 @@ class Metadata:
                 xmp = pattern.sub(b"", xmp)
             if b"GPS" in xmp:  # written in a way that is not known here: rather no XMP than the place
                 xmp = None
-        return replace(self, exif=(self.exif and exif_data.without_gps(self.exif)) or None, xmp=xmp)
+        texts = tuple(text for text in self.texts if b"gps" not in text[1].partition(b"\0")[0].lower())
+        return replace(self, exif=(self.exif and exif_data.without_gps(self.exif)) or None, xmp=xmp, texts=texts)
 
 
 NOTHING = Metadata()
@@ -84,6 +96,7 @@ def from_info(info: Mapping[Any, Any]) -> Metadata:
         _packet(_bounded(xmp)),
         _bounded(iptc) or _bounded(info.get("iptc")),
         _dpi(info.get("dpi")),
+        tuple(info.get("png_texts", ())),
     )
 
 

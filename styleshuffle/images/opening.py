@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ..files import reason_of
-from . import png_pixels, tiff_pixels
-from .formats import PILLOW_FORMATS, names, opened_by_extra
+from . import heic, png_pixels, tiff_pixels
+from .formats import PILLOW_FORMATS, check_heic, names, opened_by_extra
 from .limits import check_decoding, check_header, check_needed
 from .pillow_pixels import samples_of
 from .png_chunks import PngFile, open_png
@@ -75,6 +75,8 @@ def of_file(file: BinaryIO, name: str, max_pixels: int) -> Opened:
         samples = tiff_pixels.read_samples(tiff.file, tiff.page, layout)
         orientation = tiff.page.integer(_ORIENTATION_TAG, 1)
         return Opened(samples, tiff.info(), several, orientation)
+    if check_heic(file, name):
+        return _heic(file, name, max_pixels)
     image = opened_by_extra(file, name, max_pixels)
     return of_image(image or _by_pillow(file, name, max_pixels), name, max_pixels)
 
@@ -86,6 +88,15 @@ def opened_frames(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     if png is not None:
         image.info.update(png.info)
     return image
+
+
+def _heic(file: BinaryIO, name: str, max_pixels: int) -> Opened:
+    heif = heic.opened(file, name, max_pixels)
+    several = "pictures" if len(heif) > 1 else ""
+    deep = heic.deep_samples(heif)
+    if deep is not None:  # libheif has turned it upright
+        return Opened(deep, dict(heif.info), several)
+    return replace(of_image(heic.image_of(heif), name, max_pixels), several=several)
 
 
 def _png(png: PngFile, name: str, max_pixels: int) -> Opened:

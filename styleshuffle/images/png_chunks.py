@@ -19,9 +19,12 @@ from .splicing import Piece, Spliced, as_file
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_XMP = b"XML:com.adobe.xmp"
 _LONGEST = 2**24  # bytes of a profile or a text, unpacked; longer texts are left out
 _MOST_CHUNKS = 1_000_000
-_XMP = b"XML:com.adobe.xmp"
+_KEPT_TEXTS, _KEPT_BYTES = 100, 2**20  # titles, comments and the like that travel to the result
+_NOT_KEPT = (b"exif:", b"tiff:", b"png:", b"date:", b"Thumb::", b"signature", b"styleshuffle", b"Raw profile type ", _XMP)
+"""Beginnings of names of texts that describe the file, or repeat what lies elsewhere."""
 
 
 @dataclass
@@ -113,6 +116,15 @@ def _note(info: dict[str, Any], kind: bytes, content: bytes) -> None:
         info["xmp"] = unpacked(text) if packed == b"\1" and method == b"\0" else text
     elif keyword.startswith(b"Raw profile type ") and kind in (b"tEXt", b"zTXt"):
         _note_raw(info, keyword[17:].lower(), unpacked(rest[1:]) if kind == b"zTXt" else rest)
+    elif kind in _TEXTS and 0 < len(keyword) < min(80, len(content)) and not keyword.startswith(_NOT_KEPT):
+        _keep(info, kind, content)
+
+
+def _keep(info: dict[str, Any], kind: bytes, content: bytes) -> None:
+    """Keep a title, a comment and the like as it is."""
+    texts = info.setdefault("png_texts", [])
+    if len(texts) < _KEPT_TEXTS and len(content) + sum(len(text) for _, text in texts) <= _KEPT_BYTES:
+        texts.append((kind, content))
 
 
 def _note_raw(info: dict[str, Any], name: bytes, text: bytes) -> None:

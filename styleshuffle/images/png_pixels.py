@@ -40,17 +40,18 @@ def joined(high: Image.Image, low: Image.Image, png: PngFile) -> Samples:
     """The pixels of a file that was unpacked twice."""
     lows = np.array(low).astype(np.uint16)
     if png.colour_type == _GREY_ALPHA:
-        return Samples((lows[..., :1] << 8) | lows[..., 1:2], _of_16_bits((lows[..., 2] << 8) | lows[..., 3]))
+        return Samples((lows[..., :1] << 8) | lows[..., 1:2], of_16_bits((lows[..., 2] << 8) | lows[..., 3]))
     values = (np.array(high).astype(np.uint16) << 8) | lows
     if png.colour_type == _RGB_ALPHA:
-        return Samples(np.ascontiguousarray(values[..., :3]), _of_16_bits(values[..., 3]))
+        return Samples(np.ascontiguousarray(values[..., :3]), of_16_bits(values[..., 3]))
     key = high.info.get("transparency")
     if isinstance(key, tuple):
         return Samples(values, np.where((values == key).all(-1), 0, 255).astype(np.uint8))
     return Samples(values, None)
 
 
-def _of_16_bits(alpha: np.ndarray) -> np.ndarray:
+def of_16_bits(alpha: np.ndarray) -> np.ndarray:
+    """uint16 as the nearest uint8."""
     return ((alpha.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 

@@ -110,7 +110,8 @@ def _guarded(name: str, max_pixels: int, memory: int | None) -> Iterator[None]:
         raise refusal(name, "does not fit into memory", "scale the picture down first") from error
     except Exception as error:  # Pillow can raise nearly any error for a damaged file
         remedy = "get the file again, or save it again with an image editor"
-        raise refusal(name, f"the picture is damaged or cut short ({reason_of(error)})", remedy) from error
+        said = f" ({reason_of(error)})" if str(error) else ""  # the bare name of an error helps nobody
+        raise refusal(name, f"the picture is damaged or cut short{said}", remedy) from error
 
 
 def picture_of(source: BinaryIO | Image.Image, name: str, max_pixels: int) -> Picture:

@@ -107,9 +107,9 @@ def _assemble_gif(target: Path, stretches: Sequence[Stretch], facts: Facts) -> N
     palette = _palette(stretches, facts.time_base)
     with av.open(str(target), "w", format="gif", options={"loop": "0"}) as film:
         stream: Any = film.add_stream("gif", rate=facts.rate)
-        stream.width, stream.height, stream.pix_fmt = *facts.size, "pal8"
+        graph, entrance, colours, end, size = _gif_graph(stretches)
+        stream.width, stream.height, stream.pix_fmt = *size, "pal8"
         stream.codec_context.time_base = Fraction(1, 100)
-        graph, entrance, colours, end = _gif_graph(stretches)
         colours.push(palette)
         colours.push(None)
         for frame in _frames(stretches, facts.time_base):
@@ -147,7 +147,8 @@ def _palette(stretches: Sequence[Stretch], time_base: Fraction) -> Any:
     return end.pull()
 
 
-def _gif_graph(stretches: Sequence[Stretch]) -> tuple[Any, Any, Any, Any]:
+def _gif_graph(stretches: Sequence[Stretch]) -> tuple[Any, Any, Any, Any, tuple[int, int]]:
+    """The filters that give frames the colours of a palette, both entrances, the end, and the size of the frames."""
     import av
 
     with av.open(str(stretches[0][0])) as first:
@@ -155,11 +156,12 @@ def _gif_graph(stretches: Sequence[Stretch]) -> tuple[Any, Any, Any, Any]:
         entrance = graph.add_buffer(template=template)
         colours = graph.add_buffer(width=16, height=16, format=av.VideoFormat("rgb32"), time_base=template.time_base)
         use, end = graph.add("paletteuse", "dither=bayer:bayer_scale=3"), graph.add("buffersink")
+        size = template.width, template.height
     entrance.link_to(use, 0, 0)
     colours.link_to(use, 0, 1)
     use.link_to(end)
     graph.configure()
-    return graph, entrance, colours, end
+    return graph, entrance, colours, end, size
 
 
 def _write_gif(film: Any, stream: Any, graph: Any, end: Any) -> None:

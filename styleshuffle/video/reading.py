@@ -12,10 +12,13 @@ import numpy as np
 
 from .. import images
 from ..errors import PictureError, one_line
+from ..images.limits import check_needed, decoding, most_pixels
+from ..settings import MAX_PIXELS
 from .film import Colours, Facts, Frame
 
 _CUT = 1.0  # seconds, or a fiftieth of the film: what may be missing at the end of a whole file
 _UNKNOWN = 2
+_BYTES_A_PIXEL = 100  # of a frame: memory to decode the film and to follow its motion, measured and rounded up
 
 
 class Source(Protocol):
@@ -31,12 +34,16 @@ class Source(Protocol):
 class FilmFile:
     """A film file. Reads through it once, without decoding, to count its frames and to see that it is whole.
 
+    Args:
+        max_pixels, memory: of a frame, as for `images.read`.
+
     Raises:
-        PictureError: it is no film, has no frames, or is cut off.
+        PictureError: it is no film, has no frames, is cut off, or its frames are too large.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, max_pixels: int = MAX_PIXELS, memory: int | None = None) -> None:
         self.path, self.name = Path(path), one_line(path)
+        self._max_pixels, self._memory = max_pixels, memory
         self.facts = self._scanned()
 
     def _open(self) -> Any:
@@ -56,6 +63,7 @@ class FilmFile:
             if not container.streams.video:
                 raise PictureError(f"{self.name}: has no picture track; name a film")
             stream = container.streams.video[0]
+            _check_size((stream.width, stream.height), self.name, self._max_pixels, self._memory)
             promised, count, end = stream.frames, 0, 0.0
             for packet in _packets(container):
                 if packet.size and packet.pts is not None:
@@ -113,6 +121,10 @@ class FilmFile:
         with self._open() as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
+            # frames may grow midway; twice, because decoders add a border
+            most = 2 * most_pixels(_BYTES_A_PIXEL, self._max_pixels)
+            stream.codec_context.options = {"max_pixels": str(most)}
+            size: tuple[int, int] | None = None
             usual = round(1 / (stream.average_rate or Fraction(25)) / stream.time_base)
             for packet in _packets(container, stream):
                 try:
@@ -125,8 +137,15 @@ class FilmFile:
                     bad = frame.is_corrupt
                     if bad and not damaged:
                         continue
-                    pixels = None if bad else _upright(frame)
+                    size = size or (frame.width, frame.height)
+                    pixels = None if bad else _upright(frame, size)
                     yield pixels, frame.pts, _colours(frame), frame.rotation, frame.duration or usual
+
+
+def _check_size(size: tuple[int, int], name: str, max_pixels: int, memory: int | None) -> None:
+    """Refuse frames of a (width, height) that would take too much memory, before the first is decoded."""
+    with decoding(name, max_pixels, memory):
+        check_needed(size, _BYTES_A_PIXEL * size[0] * size[1], name, max_pixels)
 
 
 def _packets(container: Any, *streams: Any) -> Iterator[Any]:
@@ -149,8 +168,9 @@ def _lasting(frame: Frame, until: int) -> Frame:
     return Frame(frame.rgb, frame.time, until - frame.time, frame.name, frame.damaged)
 
 
-def _upright(frame: Any) -> np.ndarray:
-    pixels: np.ndarray = frame.to_ndarray(format="rgb24")
+def _upright(frame: Any, size: tuple[int, int]) -> np.ndarray:
+    """The pixels of a frame. Where its size differs from the first frame's, it is made to fit, as players do."""
+    pixels: np.ndarray = frame.reformat(*size, format="rgb24").to_ndarray()
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90) % 4))
 
 
@@ -168,13 +188,16 @@ class FrameFolder:
 
     Args:
         rate: frames a second.
+        max_pixels, memory: of a frame, as for `images.read`.
 
     Raises:
         PictureError: there are no such pictures.
     """
 
-    def __init__(self, folder: str | Path, rate: Fraction) -> None:
-        self.folder, self.name = Path(folder), one_line(folder)
+    def __init__(
+        self, folder: str | Path, rate: Fraction, max_pixels: int = MAX_PIXELS, memory: int | None = None
+    ) -> None:
+        self.folder, self.name, self._limits = Path(folder), one_line(folder), (max_pixels, memory)
         numbered = []
         for path in self.folder.iterdir():
             numbers = re.findall(r"\d+", path.stem)
@@ -183,7 +206,8 @@ class FrameFolder:
         if not numbered:
             raise PictureError(f"{self.name}: has no numbered frames; name a folder of frames such as 0001.png")
         self.paths = [path for _, _, path in sorted(numbered)]
-        first = images.read(self.paths[0])
+        first = images.read(self.paths[0], *self._limits)
+        _check_size(first.size, one_line(self.paths[0]), *self._limits)
         self.facts = Facts(first.size, len(self.paths), 1 / rate, rate)
 
     def frames(self) -> Iterator[Frame]:
@@ -191,7 +215,7 @@ class FrameFolder:
         last: np.ndarray | None = None
         for number, path in enumerate(self.paths):
             try:
-                picture = images.read(path)
+                picture = images.read(path, *self._limits)
             except PictureError:
                 if last is None:
                     raise

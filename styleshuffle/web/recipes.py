@@ -6,7 +6,7 @@ Files are named as the client named them, because the server's own names mean no
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from .. import __version__
@@ -17,8 +17,9 @@ from .pictures import PictureFile
 
 
 def recipe(order: Order) -> Recipe:
-    """The recipe of an order, with the sums of its files."""
-    return _recipe(order, lambda file: Ingredient(file.name, sha256_of(file.path)))
+    """The recipe of an order, with the sums of its files. Its command gives the same file: without the place."""
+    made = _recipe(order, lambda file: Ingredient(file.name, sha256_of(file.path)))
+    return replace(made, choices={"strip_gps": ""})
 
 
 def command(order: Order, output: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..errors import StyleShuffleError
-from ..images import Picture, write
+from ..images import Picture, SaveOptions, write
 from ..progress import Progress
 from . import recipes
 from .jobs import Item, Job
@@ -29,6 +29,7 @@ _THUMBNAIL_SIDE = 160
 _PREVIEWS_IN_A_ROW = 8  # after which a final picture has its turn
 _ENDED_PREVIEWS = 2  # of a page that are kept: the page may still load the older one
 _SWEEP_SECONDS = 60
+_SAVING = SaveOptions(strip_gps=True)  # who sends a picture to a page does not think of the place that is in it
 
 _log = logging.getLogger("styleshuffle.web")
 
@@ -325,7 +326,7 @@ class Workshop:
         buffer = io.BytesIO()
         buffer.name = item.name
         recipe = recipes.recipe(item.order).to_json() if job.kind == "final" else None
-        job.warnings += write(picture, buffer, format=job.format, recipe=recipe)
+        job.warnings += write(picture, buffer, format=job.format, options=_SAVING, recipe=recipe)
         if job.kind == "final":
             image = picture.pil()
             image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))

@@ -370,6 +370,20 @@ def test_a_style_from_standard_input(here: Path, fake: type[FakeStylizer]) -> No
     assert bad.exit_code == 1 and bad.stderr.count("\n") == 1 and not Path("third.png").exists()
 
 
+@pytest.mark.parametrize("where", ["mask", "strength mask", "style of a sheet", "content of a sheet"])
+def test_every_picture_that_is_read_is_limited(here: Path, fake: type[FakeStylizer], where: str) -> None:
+    large = picture("large/x.png", "red", (40, 30))
+    arguments = {
+        "mask": ["content.png", "style.png", "--mask", large, "--style-mask", "style.png"],
+        "strength mask": ["content.png", "style.png", "--strength-mask", large],
+        "style of a sheet": ["content.png", large, "--grid", "sheet.png"],
+        "content of a sheet": [large, "style.png", "--grid", "sheet.png", "--sweep", "strength=0.2,0.5"],
+    }[where]
+    result = run(*arguments, "-o", "out/", "--max-pixels", "1199")
+    assert result.exit_code == 1
+    assert "is 40 x 30, 1,200 pixels, more than the limit of 1,199; " in result.stderr.splitlines()[0]
+
+
 @pytest.mark.parametrize("where", ["content", "style", "folder"])
 def test_pixels_are_limited_as_the_option_says(here: Path, fake: type[FakeStylizer], where: str) -> None:
     large = picture("large/x.png", "red", (40, 30))

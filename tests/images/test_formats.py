@@ -17,6 +17,7 @@ from styleshuffle.images import (
     Animation,
     Picture,
     formats,
+    read,
     read_frames,
     write,
     write_frames,
@@ -33,6 +34,7 @@ HEADS, TABLE = ROWS[0], {row[0]: row for row in ROWS[2:]}
 CELLS = [(name, head) for name in TABLE for head in HEADS[2:]]
 PACKAGES = {"HEIC": "pillow_heif", "JPEG XL": "pillow_jxl"}
 PROFILE = rgb_profile("Display P3")
+GREYS = np.linspace(0, 65535, 1024).round().astype(np.uint16)
 ALPHA = np.repeat(np.where(np.arange(30) < 15, 0, 255).astype(np.uint8)[None], 24, 0)
 
 
@@ -78,6 +80,21 @@ def saved_heic(heif, exif, profile):
     return stream.getvalue()
 
 
+def deep_heic(pixels):
+    """A HEIC file of 12 bits a channel; None if this pillow_heif writes none."""
+    heif = pytest.importorskip("pillow_heif")
+    mode = {1: "I;16", 3: "RGB;16", 4: "RGBA;16"}[pixels.shape[2]]
+    before, heif.options.SAVE_HDR_TO_12_BIT = heif.options.SAVE_HDR_TO_12_BIT, True
+    stream = io.BytesIO()
+    try:
+        heif.from_bytes(mode, pixels.shape[1::-1], pixels.tobytes()).save(stream, quality=-1)
+    except RuntimeError:
+        pytest.skip("this pillow_heif writes no HEIC")
+    finally:
+        heif.options.SAVE_HDR_TO_12_BIT = before
+    return stream.getvalue()
+
+
 def jxl_with_profile(profile):
     """The package writes no profile itself, except that of a JPEG which it packs."""
     from pillow_jxl import Encoder
@@ -120,8 +137,11 @@ def check_write(name):
 def check_16_bits(name):
     deep = np.repeat(np.linspace(0, 1, 30, dtype=np.float32)[None, :, None], 24, 0).repeat(3, 2)
     content = ours(name, Picture(deep, None, 16))
-    bits = read_bytes(content or made_elsewhere(name)).bits
-    return in_and_out(name, bits == 16, bits == 16)
+    elsewhere = made_elsewhere(name)
+    if name == "HEIC":
+        elsewhere = deep_heic(np.repeat(GREYS[None, :, None], 24, 0).repeat(3, 2))
+    bits = read_bytes(content or elsewhere).bits
+    return in_and_out(name, bits == 16, bits == 16 and content is not None)
 
 
 def check_profile(name):
@@ -186,6 +206,39 @@ CHECKS = {
 @pytest.mark.parametrize("name, head", CELLS)
 def test_cell(name, head):
     assert CHECKS[head](name) == TABLE[name][HEADS.index(head)]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_deep_heic_keeps_its_levels(channels):
+    pixels = np.repeat(GREYS[None, :, None], 8, 0).repeat(channels, 2)
+    if channels == 4:
+        pixels[..., 3] = 40000
+    picture = read_bytes(deep_heic(pixels))
+    assert picture.bits == 16 and picture.rgb.min() == 0 and picture.rgb.max() == pytest.approx(1, abs=1e-3)
+    assert abs(picture.rgb - pixels[..., :1] / 65535).max() < 4 / 4095
+    assert len(np.unique(picture.rgb[0, :, 1])) > 1000
+    assert (picture.alpha is None) == (channels != 4)
+    assert channels != 4 or abs(picture.alpha.astype(int) - 156).max() <= 1
+
+
+def test_of_several_pictures_in_a_heic_the_first_is_read_and_said():
+    heif = pytest.importorskip("pillow_heif")
+    file, stream = heif.from_pillow(Image.fromarray(noise())), io.BytesIO()
+    file.add_from_pillow(Image.fromarray(noise(seed=1)))
+    try:
+        file.save(stream)
+    except RuntimeError:
+        pytest.skip("this pillow_heif writes no HEIC")
+    picture = read_bytes(stream.getvalue())
+    assert picture.several == "pictures" and abs(picture.rgb.astype(float) - noise()).mean() < 15
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_memory_is_checked_before_decoding(name):
+    """Also where opening a file decodes it."""
+    content = made_elsewhere(name)
+    assert "is 30 x 24: to read it needs about " in refused(read, io.BytesIO(content), memory=1)
+    assert "is 30 x 24 and takes about " in refused(read, io.BytesIO(content), max_pixels=30 * 24)
 
 
 def test_suffixes_of_the_table():

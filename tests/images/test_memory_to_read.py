@@ -32,7 +32,7 @@ def test_what_just_fits_is_read(free: Callable[[int | None], None]) -> None:
     free(9 * 200)
     assert read(image).size == (20, 10)
     free(9 * 200 - 1)
-    assert "to read it needs about 0.0 GiB" in refused(read, image)
+    assert "to read it needs about 0.000 GiB" in refused(read, image)
     free(None)  # unknown
     assert read(image).size == (20, 10)
 

@@ -2,6 +2,8 @@
 
 import io
 import struct
+import zlib
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,8 +14,10 @@ from PIL import Image
 from styleshuffle.images import READABLE, WRITABLE, Picture, SaveOptions, read, read_recipe, write
 from styleshuffle.images.exif import orientation_of, parsed
 from styleshuffle.images.metadata import Metadata, iptc_of
+from styleshuffle.images.png_chunks import with_chunks
 from styleshuffle.images.tiff_tags import EXIF_IFD, GPS_IFD, MAKER_NOTE, TagFile
 
+PREFIXES = (b"xmp", b"hdrgm", b"GCamera", b"GDepth", b"GImage", b"Container", b"Item")
 DATE, MAKE, ORIENTATION, COPYRIGHT, THUMBNAIL = 0x9003, 0x010F, 0x0112, 0x8298, 0x0201
 
 
@@ -92,6 +96,58 @@ def test_strip_gps(tmp_path, suffix):
     assert parsed(kept.exif).data(MAKE) == b"Camera maker\0"
     if suffix != ".jxl":
         assert b'dc:creator="Ann"' in kept.xmp
+
+
+def test_titles_and_comments_of_a_png_travel_to_a_png(tmp_path):
+    texts = {b"Title": b"The cat", b"Comment": b"x" * 300, b"exif:Orientation": b"6", b"Thumb::URI": b"a.png"}
+    texts |= {b"styleshuffle": b"an old recipe", b"GPS place": b"Vienna"}
+    chunks = [chunk(b"tEXt", name + b"\0" + text) for name, text in texts.items()]
+    chunks.append(chunk(b"iTXt", b"Author\0\0\0de\0Autorin\0" + "Anna Müller".encode()))
+    chunks.append(chunk(b"zTXt", b"Packed\0\0" + zlib.compress(b"a story")))
+    picture = read_bytes(with_chunks(saved(Image.fromarray(noise()), "PNG"), chunks))
+    write(picture, tmp_path / "a.png", recipe="a new recipe")
+    kept = Image.open(tmp_path / "a.png").text  # as somebody else reads it
+    assert kept["Title"] == "The cat" and kept["Comment"] == "x" * 300 and kept["styleshuffle"] == "a new recipe"
+    assert kept["Author"] == "Anna Müller" and kept["Packed"] == "a story" and kept["GPS place"] == "Vienna"
+    assert not {"exif:Orientation", "Thumb::URI"} & set(kept)
+    write(picture, tmp_path / "b.png", options=SaveOptions(strip_gps=True))
+    assert set(Image.open(tmp_path / "b.png").text) == {"Title", "Comment", "Author", "Packed"}
+    write(picture, tmp_path / "c.png", options=SaveOptions(strip=True))
+    assert not Image.open(tmp_path / "c.png").text
+    for suffix in (".jpg", ".tif", ".webp"):
+        write(picture, tmp_path / f"d{suffix}")
+        assert read(tmp_path / f"d{suffix}").size == (30, 24)
+
+
+def test_many_and_long_texts_are_bounded():
+    chunks = [chunk(b"tEXt", b"Story\0" + b"x" * 30_000)] * 200
+    picture = read_bytes(with_chunks(saved(Image.fromarray(noise()), "PNG"), chunks))
+    assert 0 < len(picture.metadata.texts) < 40
+
+
+def test_parts_of_a_telephones_file_that_the_result_lacks_are_not_promised():
+    """Viewers would look for the gain map or the film that such XMP promises."""
+    names = b"".join(b' xmlns:%s="http://ns.example.com/%s/"' % (name, name) for name in PREFIXES)
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description rdf:about=""' + names + b' xmp:Rating="4" hdrgm:Version="1.0" GCamera:MotionPhoto="1"'
+        b' GCamera:MicroVideoOffset="12345"><Container:Directory><rdf:Seq><rdf:li rdf:parseType="Resource">'
+        b'<Container:Item Item:Semantic="GainMap" Item:Length="77"/></rdf:li></rdf:Seq></Container:Directory>'
+        b"<GDepth:Format>RangeInverse</GDepth:Format><GImage:Data/><xmp:Label>Red</xmp:Label></rdf:Description></rdf:RDF>"
+        b"</x:xmpmeta>"
+    )
+    kept = Metadata(xmp=xmp).mended((30, 24)).xmp
+    ElementTree.fromstring(kept)
+    assert b'xmp:Rating="4"' in kept and b"<xmp:Label>Red</xmp:Label>" in kept
+    for gone in (
+        b"hdrgm:Version",
+        b"MotionPhoto",
+        b"MicroVideo",
+        b"Container:Directory",
+        b"GDepth:Format",
+        b"GImage:Data",
+    ):
+        assert gone not in kept
 
 
 def test_a_place_in_unknown_words_drops_the_xmp():

@@ -100,3 +100,31 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
 def test_the_usual_step_is_25_frames_a_second(tmp_path: Path) -> None:
     frames = list(FilmFile(write_film(tmp_path / "a.mp4", panning(3))).frames())
     assert [frame.duration for frame in frames] == [STEP] * 3
+
+
+def test_frames_that_are_too_large_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+    """A few bytes of a film can hold enormous frames, as those of a picture can."""
+    film = write_film(tmp_path / "a.mp4", panning(2))
+    with pytest.raises(PictureError, match=r"a\.mp4: is 64 x 48, 3,072 pixels, more than the limit of 1,000; "):
+        FilmFile(film, max_pixels=1000)
+    with pytest.raises(PictureError, match=r"a\.mp4: is 64 x 48: to read it needs about .* free; "):
+        FilmFile(film, memory=1)
+    first = Image.new("P", (6000, 6000))
+    first.save(tmp_path / "b.gif", save_all=True, append_images=[Image.new("P", (6000, 6000), 1)])
+    with pytest.raises(PictureError, match=r"b\.gif: is 6000 x 6000 and takes about .*; scale it down first"):
+        FilmFile(tmp_path / "b.gif")
+    (tmp_path / "frames").mkdir()
+    Image.new("RGB", (40, 30)).save(tmp_path / "frames" / "0001.png")
+    with pytest.raises(PictureError, match=r"0001\.png: is 40 x 30, 1,200 pixels"):
+        FrameFolder(tmp_path / "frames", Fraction(25), max_pixels=1000)
+    with pytest.raises(PictureError, match=r"0001\.png: is 40 x 30 and takes about"):
+        FrameFolder(tmp_path / "frames", Fraction(25), max_pixels=2000)
+
+
+def test_frames_of_another_size_are_made_to_fit(tmp_path: Path) -> None:
+    """Recordings of broadcasts and calls change their size midway."""
+    parts = [write_film(tmp_path / f"{side}.ts", [np.full((side, side, 3), 90, np.uint8)] * 2) for side in (32, 64)]
+    joined = tmp_path / "a.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    source = FilmFile(joined)
+    assert [frame.rgb.shape for frame in source.frames()] == [(32, 32, 3)] * 4

@@ -13,7 +13,7 @@ from film_files import STEP, UNIT, panning, write_film
 from styleshuffle.errors import SettingsError
 from styleshuffle.video.assembling import assemble
 from styleshuffle.video.encoding import encode_stretch, encoding_for
-from styleshuffle.video.film import FilmSettings
+from styleshuffle.video.film import FilmSettings, Frame
 from styleshuffle.video.reading import FilmFile, Source
 
 TIMES = [0, 100, 1000, 1512, 3000, 3100]
@@ -88,6 +88,16 @@ def test_a_gif_keeps_times_in_hundredths(tmp_path: Path) -> None:
     made = FilmFile(tmp_path / "b.gif")
     assert made.facts.time_base == Fraction(1, 100)
     assert [frame.time for frame in made.frames()] == [0, 4, 8, 12, 16, 20]
+
+
+def test_a_gif_has_the_size_of_its_frames(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.mp4", panning(3))
+    source = FilmFile(film)
+    small = [Frame(frame.rgb[::2, ::2], frame.time, frame.duration) for frame in source.frames()]
+    encoding = encoding_for(".gif", FilmSettings(), source.facts, (32, 24))
+    encode_stretch(tmp_path / "0", small, 0, encoding)
+    assemble(tmp_path / "b.gif", [(tmp_path / "0", 0)], None, source.facts)
+    assert FilmFile(tmp_path / "b.gif").facts.size == (32, 24)
 
 
 def test_odd_sides_lose_a_row_or_a_column(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ import zlib
 from pathlib import Path
 
 import pytest
+from photograph_files import XMP, camera_exif
 from PIL import Image
 from web_server import PATIENCE, Client, files_of, opened, png, sample, serving, until
 
+from styleshuffle.images import read
 from styleshuffle.web.jobs import safe_name
 from styleshuffle.web.limits import Limits
 from styleshuffle.web.refusals import Refusal
@@ -66,6 +68,19 @@ def test_a_picture_is_kept_with_a_small_copy_and_shown_upright(server: Client, t
     assert opened(shown.content).getpixel((25, 10)) == pytest.approx((0, 0, 255), abs=12)
     assert opened(server.http.get(f"/api/pictures/{answer['id']}?side=2000").content).size == (1000, 2000)
     assert len(files_of(temp)) == 2
+
+
+@pytest.mark.parametrize("format", ["png", "jpg", "webp"])
+def test_results_tell_the_date_but_not_the_place(server: Client, format: str) -> None:
+    file = io.BytesIO()
+    sample().save(file, "JPEG", exif=b"Exif\0\0" + camera_exif(), xmp=XMP)
+    photo = server.send(file.getvalue(), "photo.jpg")
+    id = server.start([photo], ["sample-stained_glass"], format=format).json()["id"]
+    assert server.end_of(id)["state"] == "done"
+    result = server.http.get(f"/api/jobs/{id}/result").content
+    assert b"2024:05:06 07:08:09" in result and b"Camera maker" in result
+    assert b"GPS" not in result and b"48,12.5N" not in result
+    assert read(io.BytesIO(result)).metadata.without_gps() == read(io.BytesIO(result)).metadata
 
 
 def test_transparency_is_kept(server: Client) -> None:
