@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ..errors import StyleShuffleError
 from ..images import Picture, SaveOptions, write
+from ..memory import give_back
 from ..progress import Progress
 from . import recipes
 from .jobs import Item, Job
@@ -211,6 +212,7 @@ class Workshop:
                     if not self._changed.wait(_SWEEP_SECONDS):
                         self._forget_old()
                         self._shelf.sweep()
+                        give_back()  # nobody paints just now
                 if self._closing:
                     return
                 job = self._taken()
