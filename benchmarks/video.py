@@ -212,8 +212,8 @@ def real_film(rows: Sequence[Mapping[str, Any]]) -> str:
             about = REAL_FILMS.get(row["clip"], "a film")
             width, height = row["size"]
             return (
-                f"\n*{row['clip']}* is {about}. Its motion is not known, and is measured by the flow; its\n"
-                f"{row['frames']} frames have {width} x {height} pixels. It has no picture here."
+                f"\n*{row['clip']}* is {about}.\n"
+                f"Its motion is not known, and is measured by the flow; its {row['frames']} frames have {width} x {height} pixels. It has no picture here."
             )
     return ""
 
