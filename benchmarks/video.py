@@ -213,7 +213,8 @@ def real_film(rows: Sequence[Mapping[str, Any]]) -> str:
             width, height = row["size"]
             return (
                 f"\n*{row['clip']}* is {about}.\n"
-                f"Its motion is not known, and is measured by the flow; its {row['frames']} frames have {width} x {height} pixels. It has no picture here."
+                f"Its motion is not known, and is measured by the flow; its {row['frames']} frames have "
+                f"{width} x {height} pixels. It has no picture here."
             )
     return ""
 
