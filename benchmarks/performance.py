@@ -1,4 +1,4 @@
-"""Write docs/performance.md from what `scale.py`, `busy.py`, `folders.py`, `many.py` and `gpu.py` have measured.
+"""Write docs/performance.md from what `scale.py`, `seams.py`, `busy.py`, `folders.py`, `many.py` and `gpu.py` measured.
 
     python benchmarks/performance.py --from-data
 
@@ -16,7 +16,7 @@ import click
 from common import DOCS, from_data_option, out_option
 from pages import read_data, write_data, write_page
 
-PARTS = ("scale", "busy", "folders", "many", "gpu")
+PARTS = ("scale", "seams", "busy", "folders", "many", "gpu")
 """The benchmarks whose figures the page shows. Each has a function `section` that makes text of its facts and rows."""
 
 
@@ -47,6 +47,7 @@ def marks(data: Mapping[str, Any]) -> dict[str, str]:
         texts[part] = benchmark.section(data[f"{part} facts"], rows) if rows else _not_measured(part)
     scale: Any = importlib.import_module("scale")
     texts["stages"] = scale.stages(data["scale"]) if data["scale"] else _not_measured("scale")
+    texts["difference"] = "![20 times the difference](seams.jpg)" if data["seams"] else ""
     texts["plot"] = "![Time and memory against pixels](performance.png)" if data["scale"] else ""
     return texts
 

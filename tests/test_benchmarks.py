@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import many
 import performance
 import pytest
 import scale
+import seams
+import torch
 from common import ROOT, busy_loops, fresh_process
 from pages import read_data
 
@@ -25,6 +28,10 @@ ROWS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             }
             for side in (256, 512, 1024)
         ],
+    ),
+    "seams": (
+        {"machine": "M", "command": "C", "side": 2048},
+        [{"tile": 1024, "psnr": 53.0, "most": 40}],
     ),
     "busy": (
         {"machine": "M", "command": "C", "size": 512, "set": "3000"},
@@ -65,6 +72,13 @@ def test_the_exponent_of_proportional_times_is_one() -> None:
 def test_time_lost_is_what_is_missing_of_all_cores_at_the_rate_of_one_worker() -> None:
     lost = [line.split("|")[-2].strip() for line in many.section(*ROWS["many"]).splitlines()[-4:]]
     assert lost == ["0%", "10%", "25%", ""]
+
+
+def test_results_that_differ_by_one_everywhere_are_48_dB_apart() -> None:
+    result = torch.full((3, 4, 5), 100, dtype=torch.uint8)
+    assert seams.psnr(result, result + 1) == pytest.approx(20 * math.log10(255))
+    assert seams.psnr(result, result) == math.inf
+    assert seams.stretched(result + 1, result).getpixel((0, 0)) == (148, 148, 148)
 
 
 def test_a_busy_machine_is_compared_with_an_idle_one() -> None:
