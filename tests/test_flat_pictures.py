@@ -92,7 +92,7 @@ def border_band(area: Tensor) -> float:
 
 
 def test_a_band_along_the_border_is_seen_and_a_spot_is_none() -> None:
-    picture = torch.rand(3, 140, SIDE, generator=torch.Generator().manual_seed(0))
+    picture = torch.rand(3, 140, SIDE, generator=torch.Generator().manual_seed(0)) / 2
     banded, spotted = picture.clone(), picture.clone()
     banded[:, :, -6:] += 0.1
     spotted[:, :50, -12:] += 0.3
