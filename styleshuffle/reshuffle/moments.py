@@ -72,13 +72,13 @@ def match_moments(features: Tensor, style: Moments, content: Moments | None = No
     """
     content = content or moments(features)
     floor = _FLOOR * (content.covariance.trace() + style.covariance.trace()) / len(content.mean)
-    matrix = _least_map(content, style, float(floor)).to(features)
+    matrix = _least_map(content, style, floor).to(features)
     # by rows of channels, as features and votes lie in memory: to blend differing layouts takes several times as long
     moved = torch.addmm(style.mean - matrix @ content.mean, features.flatten(1).T, matrix.T)
     return moved.T.unflatten(1, features.shape[1:])
 
 
-def _least_map(content: Moments, style: Moments, floor: float) -> Tensor:
+def _least_map(content: Moments, style: Moments, floor: Tensor) -> Tensor:
     """The symmetric matrix A (C, C) with A (cov + floor) A = cov' of content and style, in float64.
 
     With a factor L of the style's covariance, L L^T = cov', it is L (L^T (cov + floor) L)^(-1/2) L^T. So one
@@ -86,7 +86,7 @@ def _least_map(content: Moments, style: Moments, floor: float) -> Tensor:
     """
     values, vectors = style.spectrum
     factor = vectors * values.clamp_min(0).sqrt()
-    raised = content.covariance.to(factor) + floor * torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
+    raised = content.covariance.to(factor) + torch.diag(floor.to(factor).expand(len(factor)))
     inner, turned = eigen(factor.T @ raised @ factor)
     kept = inner > _ROUNDING * inner[-1]
     half = (factor @ turned) * torch.where(kept, inner, torch.inf).pow(-0.25)
