@@ -46,6 +46,13 @@ class Curve:
         g, a, b, c, d, e, f = self.formula
         return np.where(values >= d, np.maximum(a * values + b, 0) ** g + e, c * values + f)
 
+    def ends(self) -> np.ndarray:
+        """Light where the pieces of the formula begin and end, between which it rises or falls; of a table, all of it."""
+        if self.table is not None:
+            return self.table
+        middle = np.clip(self.formula[4], 0, 1)
+        return self.light(np.array([0, np.nextafter(middle, -1), middle, 1]).clip(0, 1))
+
     def numbers(self, light: np.ndarray) -> np.ndarray:
         """Numbers in [0, 1] of light; what cannot be told is 0 or 1."""
         table = self.table
@@ -158,7 +165,7 @@ def _made(curves: tuple[Curve, Curve, Curve], to_d50: np.ndarray) -> MatrixProfi
         matrix = matrix / white[:, None]  # profiles round their numbers, but grey shall stay grey
     if not np.isfinite(matrix).all() or abs(matrix).max() > _WIDEST or abs(np.linalg.det(matrix)) < 1e-6:
         return None
-    ends = np.array([curve.light(np.linspace(0, 1, 9)) for curve in curves])
+    ends = np.concatenate([curve.ends() for curve in curves])
     if not np.isfinite(ends).all() or ends.min() < -1 or ends.max() > 2:
         return None
     return MatrixProfile(curves, matrix)

@@ -128,6 +128,26 @@ def test_colours_beyond_srgb_are_passed_on():
     assert wide.passed_on(Picture(np.zeros((6, 9, 3), np.uint8)), 1).rgb.shape == (6, 9, 3)
 
 
+def profile_of_curve(curve):
+    tags = {bytes([c]) + b"TRC": curve for c in b"rgb"}
+    for channel, column in zip(b"rgb", PRIMARIES["Display P3"], strict=True):
+        tags[bytes([channel]) + b"XYZ"] = b"XYZ " + bytes(4) + (np.array(column) * 65536).astype(">i4").tobytes()
+    return icc(b"RGB ", b"XYZ ", b"mntr", tags)
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        parametric_curve(3, 2.0, 1.0, 0.0, 200.0, 0.05),  # up to 10 in a short piece
+        parametric_curve(3, 2.0, 1.0, 0.0, -200.0, 0.05),
+        parametric_curve(0, 2.0)[:8] + bytes(4),  # to the power of 0
+        parametric_curve(4, 2.0, 1.0, 0.0, 1.0, 0.5, 30.0, 0.0),
+    ],
+)
+def test_curves_to_far_more_than_white_are_damage(curve):
+    assert matrix_profile(profile_of_curve(curve)) is None
+
+
 @pytest.mark.parametrize(
     "curve, light",
     [
@@ -143,11 +163,7 @@ def test_colours_beyond_srgb_are_passed_on():
     ],
 )
 def test_every_kind_of_curve(curve, light):
-    tags = {bytes([c]) + b"TRC": curve for c in b"rgb"}
-    columns = PRIMARIES["Display P3"]
-    for channel, column in zip(b"rgb", columns, strict=True):
-        tags[bytes([channel]) + b"XYZ"] = b"XYZ " + bytes(4) + (np.array(column) * 65536).astype(">i4").tobytes()
-    own = matrix_profile(icc(b"RGB ", b"XYZ ", b"mntr", tags)).curves[0]
+    own = matrix_profile(profile_of_curve(curve)).curves[0]
     numbers = np.linspace(0, 1, 33)
     expected = light(numbers) if light else np.interp(numbers, [0, 0.5, 1], [0, 0.25, 1])
     assert abs(own.light(numbers) - expected).max() < 1e-4
