@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .errors import SettingsError
 from .images import Picture, fit_size, read, read_regions
-from .images.masks import Regions, hex_colour, matched_colours
+from .images.masks import Regions, hex_colour, matched_colours, name_of
 from .reshuffle.areas import Areas
 from .reshuffle.supply import ANYWHERE
 from .settings import Settings
@@ -205,9 +205,13 @@ def read_styles(
     """Read styles and their masks. Arguments and errors: see `Stylizer.set_style`.
 
     Args:
-        reader: of a style that is not read yet.
+        reader: of a style or a mask that is not read yet.
     """
-    pictures = tuple(each if isinstance(each, Picture) else reader(each) for each in _listed(style))
+
+    def opened(source: Source) -> Picture:
+        return source if isinstance(source, Picture) else reader(source)
+
+    pictures = tuple(map(opened, _listed(style)))
     shares = None if weights is None else tuple(weights)
     if masks is None:
         return Styles(tuple(picture.opaque() for picture in pictures), shares)
@@ -215,7 +219,7 @@ def read_styles(
     if len(listed) != len(pictures):
         raise SettingsError(f"masks: {len(listed)} for {len(pictures)} styles; give a mask for each style")
     pairs = zip(listed, pictures, strict=True)
-    regions = tuple(read_regions(mask, like=picture.size) for mask, picture in pairs)
+    regions = tuple(read_regions(opened(mask), name_of(mask), picture.size) for mask, picture in pairs)
     return Styles(tuple(picture.opaque(crop=False) for picture in pictures), shares, regions)
 
 

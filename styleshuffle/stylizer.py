@@ -232,12 +232,12 @@ class Stylizer(Pipeline):
         style = self._style
         if style is None:
             raise SettingsError("style: none has been set; call set_style first")
-        picture = content if isinstance(content, Picture) else self._read(content)
+        picture = self._read(content)
         size, work_size = self.sizes(picture.size)
         styles, kept = style
         chosen = styles.chosen(self.settings)
         self._check_memory(size, work_size, chosen, kept)
-        strengths = None if strength_mask is None else _strengths(strength_mask, (size, work_size))
+        strengths = None if strength_mask is None else self._strengths(strength_mask, (size, work_size))
         prepared = self._prepared_style(chosen, kept, work_size)
         wishes = Wishes(self._areas(mask, chosen, work_size, whole_mask), None if strengths is None else strengths[1])
         own = picture.tensor(work_size)
@@ -290,7 +290,8 @@ class Stylizer(Pipeline):
         return next((tile for tile in TILES if cost * tile**2 <= free), TILES[-1])
 
     def _read(self, source: Any) -> Picture:
-        return read(source, self.max_pixels, self.memory)
+        """A picture within the limits, if it is not read yet."""
+        return source if isinstance(source, Picture) else read(source, self.max_pixels, self.memory)
 
     @property
     def taking_part(self) -> tuple[int, ...]:
@@ -313,7 +314,14 @@ class Stylizer(Pipeline):
             return None
         if mask is None:
             return regions.whole(size)
-        return regions.areas(read_regions(mask, like=size), size, self.settings.unmatched, whole)
+        own = read_regions(self._read(mask), name_of(mask), size)
+        return regions.areas(own, size, self.settings.unmatched, whole)
+
+    def _strengths(self, mask: Source, sizes: Sequence[tuple[int, int]]) -> list[Tensor] | None:
+        """A strength mask (H, W), 0 to 1, at each of the sizes (width, height); None for a mask that is white."""
+        picture = self._read(mask)
+        strengths = [torch.from_numpy(read_strength(picture, size, name_of(mask))) for size in sizes]
+        return strengths if float(strengths[0].min()) < 1 else None
 
     def _check_memory(self, size: tuple[int, int], work_size: tuple[int, int], styles: Chosen, kept: KeptStyles) -> None:
         """Refuse a picture that does not fit into memory: while it is worked on, or while it is enlarged and written.
@@ -351,13 +359,6 @@ class Stylizer(Pipeline):
 def stylize(content: Source, style: Source | Sequence[Source], **settings: Any) -> Image:
     """Stylize a picture; returns a Pillow image. Takes the arguments of `Stylizer`, and settings by name."""
     return Stylizer(**settings).set_style(style).stylize(content)
-
-
-def _strengths(mask: Source, sizes: Sequence[tuple[int, int]]) -> list[Tensor] | None:
-    """A strength mask (H, W), 0 to 1, at each of the sizes (width, height); None for a mask that is white."""
-    picture = mask if isinstance(mask, Picture) else read(mask)
-    strengths = [torch.from_numpy(read_strength(picture, size, name_of(mask))) for size in sizes]
-    return strengths if float(strengths[0].min()) < 1 else None
 
 
 def as_floats(pictures: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import sample_image, sample_tensor
+from helpers import picture, sample_image, sample_tensor
 from PIL import Image, ImageChops, ImageStat
 
 import styleshuffle
@@ -408,3 +408,23 @@ def test_usage_penalty_goes_from_popular_patches_to_all() -> None:
         shares.append(float((usage(nnf) > 0).float().mean()))
     assert shares[0] < 0.6
     assert shares[1] > 0.9
+
+
+SOURCES = ("content", "style", "mask", "style mask", "strength mask")
+
+
+@pytest.mark.parametrize("what", SOURCES)
+def test_every_picture_is_read_within_the_limits(tmp_path: Path, what: str) -> None:
+    small, large = picture(tmp_path / "small.png", size=(32, 32)), picture(tmp_path / "large.png", size=(64, 64))
+    files = {
+        name: large if name == what else small for name in ("content", "style", "mask", "style mask", "strength mask")
+    }
+
+    def run(max_pixels: int) -> None:
+        stylizer = Stylizer(device="cpu", max_pixels=max_pixels)
+        stylizer.set_style(files["style"], masks=files["style mask"])
+        stylizer.stylize(files["content"], mask=files["mask"], strength_mask=files["strength mask"])
+
+    run(64 * 64)
+    with pytest.raises(PictureError, match=r"large\.png: .*64 x 64"):
+        run(64 * 64 - 1)

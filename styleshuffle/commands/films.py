@@ -132,11 +132,10 @@ def paint_film(request: Request, options: FilmOptions) -> None:
     from ..video.reading import FilmFile, FrameFolder
 
     source: Source
-    limits = request.networks["max_pixels"], request.networks["memory"]
     if os.path.isdir(request.content):
-        source = FrameFolder(request.content, options.settings.rate, *limits)
+        source = FrameFolder(request.content, options.settings.rate, *request.limits)
     else:
-        source = FilmFile(request.content, *limits)
+        source = FilmFile(request.content, *request.limits)
     make_folder(target if to_folder else target.parent)
     check_writable(target.parent)
     began = time.monotonic()
@@ -228,11 +227,11 @@ def _painter(request: Request, options: FilmOptions, source: Source) -> tuple[An
     from ..video.timeline import Timeline, open_mask, strengths_of
 
     facts, controls = source.facts, request.controls
-    mask = None if controls.mask is None else open_mask(controls.mask, facts)
+    mask = None if controls.mask is None else open_mask(controls.mask, facts, *request.limits)
     finish = None
     if controls.strength_mask is not None:
         size = fit_size(facts.size, request.settings.size)
-        finish = over_film(strengths_of(open_mask(controls.strength_mask, facts), size))
+        finish = over_film(strengths_of(open_mask(controls.strength_mask, facts, *request.limits), size))
     kind = SinglePainter if options.settings.alone else AnchorPainter
     return kind(request.stylizer(), Timeline(facts.count, options.settings.weights, mask)), finish
 
@@ -261,8 +260,8 @@ def _fingerprint(path: str) -> Any:
     if not os.path.isdir(path):
         return sha256_of(path)
     with os.scandir(path) as entries:
-        found = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
-    return sorted([name, status.st_size, status.st_mtime_ns] for name, status in found)
+        frames = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
+    return sorted([name, status.st_size, status.st_mtime_ns] for name, status in frames)
 
 
 def _tell(console: Console, kept: Kept) -> None:

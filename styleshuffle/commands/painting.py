@@ -74,11 +74,16 @@ class Request:
         """The styles and the masks."""
         return [path for path, what in self.inputs if what != "content" and path != "-"]
 
+    @property
+    def limits(self) -> tuple[int, int | None]:
+        """The most pixels of a picture, and the bound of memory in bytes."""
+        return self.networks["max_pixels"], self.networks["memory"]
+
     def read(self, source: Any) -> Picture:
         """Read a picture, within the limits that the command line gives."""
         from .. import images
 
-        return images.read(source, self.networks["max_pixels"], self.networks["memory"])
+        return images.read(source, *self.limits)
 
     def stylizer(self) -> Stylizer:
         """The stylizer with its styles. This imports torch, which takes seconds."""
@@ -136,7 +141,7 @@ def paint_picture(request: Request) -> None:
     console, saving = request.console, SaveOptions(**request.saving)
     target = target_of(request.content, request.output, request.inputs, request.overwrite, saving.all_frames)
     source = stdin("CONTENT") if request.content == "-" else request.content
-    picture = read_content(source, saving, request.networks["max_pixels"], request.networks["memory"])
+    picture = read_content(source, saving, *request.limits)
     check_readable(request)
     if target is not None:
         if ends_as_folder(request.output):

@@ -13,6 +13,7 @@ import numpy as np
 from .. import images
 from ..errors import PictureError, one_line
 from ..images.masks import check_shape
+from ..settings import MAX_PIXELS
 from .film import Facts, Frame, may_move
 from .reading import FilmFile, FrameFolder
 
@@ -76,11 +77,11 @@ class StillMask:
     """A picture that is the mask of all frames.
 
     Raises:
-        PictureError: it cannot be read, or has another shape than the film.
+        PictureError: it has another shape than the film.
     """
 
-    def __init__(self, path: str | Path, facts: Facts) -> None:
-        self.name, self._picture = one_line(path), images.read(path)
+    def __init__(self, picture: images.Picture, name: str, facts: Facts) -> None:
+        self.name, self._picture = name, picture
         check_shape(self._picture.size, facts.size, self.name)
 
     def at(self, number: int) -> images.Picture:
@@ -118,19 +119,22 @@ class MovingMask:
         return self._picture
 
 
-def open_mask(path: str, facts: Facts) -> Mask:
+def open_mask(path: str, facts: Facts, max_pixels: int = MAX_PIXELS, memory: int | None = None) -> Mask:
     """The mask that a path names: a picture for all frames of a film, a film, or a folder of numbered frames.
 
+    Args:
+        max_pixels, memory: of a frame, as for `images.read`.
+
     Raises:
-        PictureError: see `StillMask` and `MovingMask`.
+        PictureError: it cannot be read; or see `StillMask` and `MovingMask`.
     """
     if Path(path).is_dir():
-        return MovingMask(FrameFolder(path, Fraction(25)), facts)
+        return MovingMask(FrameFolder(path, Fraction(25), max_pixels, memory), facts)
     if may_move(path):
-        film = FilmFile(path)
+        film = FilmFile(path, max_pixels, memory)
         if film.facts.count > 1:
             return MovingMask(film, facts)
-    return StillMask(path, facts)
+    return StillMask(images.read(path, max_pixels, memory), one_line(path), facts)
 
 
 def strengths_of(mask: Mask, size: tuple[int, int]) -> Callable[[int], np.ndarray]:

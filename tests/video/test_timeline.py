@@ -54,6 +54,18 @@ def test_a_film_and_a_folder_give_each_frame_its_mask(tmp_path: Path) -> None:
             mask.at(2)
 
 
+@pytest.mark.parametrize("kind", ["film", "folder", "picture"])
+def test_masks_are_read_within_the_limits(tmp_path: Path, kind: str) -> None:
+    film, still = write_film(tmp_path / "mask.mp4", bright(4)), picture(tmp_path / "mask.png", "white", (64, 48))
+    (tmp_path / "masks").mkdir()
+    for number, pixels in enumerate(bright(4)):
+        Image.fromarray(pixels).save(tmp_path / f"masks/m{number}.png")
+    path = {"film": film, "folder": tmp_path / "masks", "picture": still}[kind]
+    open_mask(str(path), FACTS, max_pixels=64 * 48 * 50)
+    with pytest.raises(PictureError, match="64 x 48"):
+        open_mask(str(path), FACTS, max_pixels=1000)
+
+
 def test_a_picture_is_the_mask_of_all_frames(tmp_path: Path) -> None:
     mask = open_mask(str(picture(tmp_path / "mask.png", "white", (32, 24))), FACTS)
     strengths = strengths_of(mask, (16, 12))
